@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A virtual CPU as the machine and the accelerators see it, whatever the
+ * architecture.  One thread each (cpus.c).  The architecture's state follows
+ * in its own struct (target/i386/cpu.h: X86CPU).
+ */
+#ifndef EXEC_CPU_H
+#define EXEC_CPU_H
+
+#include "exec/memory.h"
+#include "hw/qdev.h"
+#include "util/thread.h"
+
+typedef struct CPUState CPUState;
+
+/* interrupt_request bits: set by any thread, with cpu_interrupt(). */
+enum {
+    CPU_INTERRUPT_HARD = 1 << 0,   /* the PIC's INTR or the local APIC's */
+    CPU_INTERRUPT_NMI = 1 << 1,
+    CPU_INTERRUPT_SMI = 1 << 2,
+    CPU_INTERRUPT_INIT = 1 << 3,
+    CPU_INTERRUPT_SIPI = 1 << 4,
+    CPU_INTERRUPT_MCE = 1 << 5,
+    CPU_INTERRUPT_DEBUG = 1 << 6,
+    CPU_INTERRUPT_TPR = 1 << 7,
+    CPU_INTERRUPT_POLL = 1 << 8,   /* ask the APIC what is pending */
+};
+
+typedef struct CPUWork {
+    struct CPUWork *next;
+    void (*fn)(CPUState *cpu, void *opaque);
+    void *opaque;
+    bool wait;           /* the submitter waits: not freed by the vCPU */
+    atomic_bool done;
+} CPUWork;
+
+struct CPUState {
+    DeviceState qdev;       /* type "qemu64-x86_64-cpu", bus BUS_NONE */
+    ListNode node;          /* in the list of CPUs, by cpu_index */
+    int cpu_index;
+    Thread thread;
+    int thread_id;          /* the kernel's, 0 before it runs */
+    bool created;           /* thread is up; lock: bql */
+    bool unplug;            /* thread shall end; lock: bql */
+    /* Stop protocol, lock: bql: `stop` asks, `stopped` answers. */
+    bool stop, stopped;
+    /* Waiting for an interrupt (HLT, or an AP before SIPI).  vCPU's thread. */
+    bool halted;
+    Cond halt_cond;         /* with the bql */
+    _Atomic uint32_t interrupt_request;
+    /* Set to leave the run function soon; accelerators may mirror it. */
+    atomic_bool exit_request;
+    _Atomic(CPUWork *) work; /* stack of queued work, newest first */
+    AddressSpace *as;       /* what it sees; SMM has a second one */
+    void *accel;            /* the accelerator's own per-vCPU data */
+    /* Debugging (gdb): lock: bql, VM stopped. */
+    bool singlestep;
+};
+
+extern _Thread_local CPUState *current_cpu;
+
+CPUState *cpu_first(void);
+CPUState *cpu_next(CPUState *cpu);
+CPUState *cpu_by_index(int index); /* NULL if none */
+int cpu_count(void);
+#define CPU_FOREACH(cpu) \
+    for (cpu = cpu_first(); cpu; cpu = cpu_next(cpu))
+
+/* realize/unrealize of a CPU device: starts and ends its thread.  BQL. */
+bool cpu_thread_start(CPUState *cpu, Error **errp);
+void cpu_thread_stop(CPUState *cpu);
+
+/* Sets bits and makes the vCPU look at them.  Any thread. */
+void cpu_interrupt(CPUState *cpu, uint32_t mask);
+void cpu_reset_interrupt(CPUState *cpu, uint32_t mask);
+/* Out of the run function or out of its wait.  Any thread. */
+void cpu_kick(CPUState *cpu);
+
+/* Runs @fn on the vCPU's thread between instructions, with the BQL.  _wait
+ * needs the BQL and drops it while it waits. */
+void cpu_run_on(CPUState *cpu, void (*fn)(CPUState *, void *), void *opaque);
+void cpu_run_on_async(CPUState *cpu, void (*fn)(CPUState *, void *),
+                      void *opaque);
+/* Every vCPU out of guest code; then @fn, then they go on.  Caller must not
+ * hold a leaf lock.  Any thread. */
+void cpu_exclusive(void (*fn)(void *opaque), void *opaque);
+
+/* Stop and go, BQL; cpus_pause_all() returns when all stand. */
+void cpus_pause_all(void);
+void cpus_resume_all(void);
+bool cpus_all_stopped(void);
+/* State is in the common format / must be written back before running. */
+void cpus_synchronize_all(void);
+
+#endif
