@@ -44,8 +44,7 @@ struct Property {
 
 extern const PropertyInfo prop_bool, prop_uint8, prop_uint16, prop_uint32,
     prop_uint64, prop_int32, prop_int64, prop_size, prop_size32, prop_str,
-    prop_bit32, prop_bit64, prop_on_off_auto, prop_uuid, prop_macaddr,
-    prop_deprecated;
+    prop_bit32, prop_bit64, prop_on_off_auto, prop_uuid, prop_macaddr;
 
 /* The field as a pointer of type @t, or a compile error. */
 #define PROP_FIELD(S, f, t) \
