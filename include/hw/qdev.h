@@ -156,6 +156,8 @@ DeviceState *device_create(BusState *bus, const char *type);
 DeviceState *device_add(const QObject *opts, Error **errp);
 bool device_del(const char *id_or_path, Error **errp);
 /* The guest has let go: unrealizes, frees, emits DEVICE_DELETED. */
+/* Unrealizes; the storage goes once no reader can see it. */
+void device_remove(DeviceState *dev);
 void device_unplugged(DeviceState *dev);
 DeviceState *device_find(const char *id_or_path, Error **errp);
 bool device_is_a(const DeviceState *dev, const char *type);
