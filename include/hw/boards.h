@@ -13,6 +13,16 @@ typedef struct CpuTopology {
     unsigned sockets, dies, cores, threads;
 } CpuTopology;
 
+/* -rtc, as the RTC device wants it. */
+typedef struct RTCConfig {
+    /* What the guest's clock shows less the host's UTC, at start, in s. */
+    int64_t offset;
+    bool base_date;     /* base=DATE: time starts there, whatever the host's */
+    int64_t base_epoch; /* then: seconds since 1970 */
+    ClockType clock;    /* CLOCK_HOST, _REALTIME_NS or _VIRTUAL */
+    bool slew;          /* driftfix=slew */
+} RTCConfig;
+
 /* The machine object, /machine; machine types embed it first. */
 typedef struct MachineState {
     Object obj;
@@ -37,6 +47,7 @@ typedef struct MachineState {
     UUID uuid;
     bool uuid_set;
     char *name;              /* -name guest= */
+    RTCConfig rtc;
 } MachineState;
 
 typedef struct CompatProp {

@@ -8,6 +8,7 @@
 #ifndef HW_QDEV_H
 #define HW_QDEV_H
 
+#include "util/module.h"
 #include "util/object.h"
 #include "util/property.h"
 #include "hw/irq.h"
