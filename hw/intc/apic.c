@@ -351,7 +351,7 @@ static void apic_eoi(APICState *s)
     }
     put_bit(s->isr, vector, false);
     if (get_bit(s->tmr, vector)) {
-        if ((s->lvt[LVT_LINT0] & 0xff) == vector) {
+        if ((uint8_t)s->lvt[LVT_LINT0] == vector) {
             s->lvt[LVT_LINT0] &= ~LVT_REMOTE_IRR;
         }
         ioapic_eoi_broadcast(vector);
