@@ -214,7 +214,7 @@ class Type:
 class Schema:
     KINDS = {'enum', 'struct', 'union', 'alternate', 'command', 'event'}
     KEYS = {
-        'enum': {'data', 'prefix', 'features'},
+        'enum': {'data', 'prefix', 'features', 'header'},
         'struct': {'data', 'base', 'features'},
         'union': {'base', 'discriminator', 'data', 'features'},
         'alternate': {'data', 'features'},
@@ -271,6 +271,7 @@ class Schema:
         t = self.types[name] = Type(name, 'ENUM')
         t.values = feature_names(e['data'])
         t.prefix = e.get('prefix') or upper(name)
+        t.header = e.get('header')
         t.features = feature_names(e.get('features', []))
 
     def add_struct(self, name, e, where):
@@ -438,15 +439,24 @@ def gen_types_h(s, out):
     types = [t for t in s.types.values() if t.name not in BUILTINS]
     p = out.append
     p(HEAD + '#ifndef QAPI_TYPES_H\n#define QAPI_TYPES_H\n')
-    p('#include "qapi/visit.h"\n')
+    p('#include "qapi/visit.h"')
+    for h in sorted({t.header for t in types if t.kind == 'ENUM' and t.header}):
+        p(f'#include "{h}"')
+    p('')
     for t in types:
         if t.kind != 'ENUM':
             continue
-        p('typedef enum %s {' % t.c)
-        for v in t.values:
-            p('    %s_%s,' % (t.prefix, upper(v)))
-        p('    %s__MAX' % t.prefix)
-        p('} %s;' % t.c)
+        if t.header:
+            for i, v in enumerate(t.values):
+                p(f'_Static_assert({t.prefix}_{upper(v)} == {i}, '
+                  f'"{t.header} and the schema");')
+            p(f'#define {t.prefix}__MAX {len(t.values)}')
+        else:
+            p('typedef enum %s {' % t.c)
+            for v in t.values:
+                p('    %s_%s,' % (t.prefix, upper(v)))
+            p('    %s__MAX' % t.prefix)
+            p('} %s;' % t.c)
         p('extern const QapiType %s;' % t.var)
         p('extern const char *const %s_names[]; /* NULL ends it */' % t.c)
         p(f'static inline const char *{t.c}_str({t.c} v)\n{{\n'
