@@ -562,7 +562,7 @@ def gen_type_table(t, p):
 
 def gen_types_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-types.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-types.h"\n')
     for t in s.types.values():
         if t.name not in BUILTINS:
             gen_type_table(t, p)
@@ -573,7 +573,7 @@ def gen_types_c(s, out):
 def gen_events_h(s, out):
     p = out.append
     p(HEAD + '#ifndef QAPI_EVENTS_H\n#define QAPI_EVENTS_H\n')
-    p('#include "qapi/qapi-types.h"\n')
+    p('#include "qapi-types.h"\n')
     p('typedef enum QAPIEvent {')
     for e in s.events:
         p(f'    QAPI_EVENT_{upper(e.name)},')
@@ -590,7 +590,7 @@ def gen_events_h(s, out):
 
 def gen_events_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-events.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-events.h"\n')
     p('void (*qapi_event_sink)(QAPIEvent event, QObject *data);\n')
     p('const char *const QAPIEvent_names[] = {')
     for e in s.events:
@@ -623,7 +623,7 @@ def gen_events_c(s, out):
 def gen_commands_h(s, out):
     p = out.append
     p(HEAD + '#ifndef QAPI_COMMANDS_H\n#define QAPI_COMMANDS_H\n')
-    p('#include "qapi/qapi-types.h"\n')
+    p('#include "qapi-types.h"\n')
     for c in s.commands:
         p(wrap(c.handler() + ';'))
     p('''
@@ -684,7 +684,7 @@ def gen_marshal(c, p):
 
 def gen_commands_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-commands.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-commands.h"\n')
     for c in s.commands:
         gen_marshal(c, p)
     p('const QapiCommand qapi_commands[] = {')
@@ -783,7 +783,7 @@ class Introspection:
 
 def gen_introspect_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-commands.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-commands.h"\n')
     p('const char qapi_schema_json[] =')
     rows = [json.dumps(e) for e in Introspection(s).out]
     for i, row in enumerate(rows):
