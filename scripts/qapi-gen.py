@@ -214,7 +214,7 @@ class Type:
 class Schema:
     KINDS = {'enum', 'struct', 'union', 'alternate', 'command', 'event'}
     KEYS = {
-        'enum': {'data', 'prefix', 'features'},
+        'enum': {'data', 'prefix', 'features', 'header'},
         'struct': {'data', 'base', 'features'},
         'union': {'base', 'discriminator', 'data', 'features'},
         'alternate': {'data', 'features'},
@@ -271,6 +271,7 @@ class Schema:
         t = self.types[name] = Type(name, 'ENUM')
         t.values = feature_names(e['data'])
         t.prefix = e.get('prefix') or upper(name)
+        t.header = e.get('header')
         t.features = feature_names(e.get('features', []))
 
     def add_struct(self, name, e, where):
@@ -438,15 +439,24 @@ def gen_types_h(s, out):
     types = [t for t in s.types.values() if t.name not in BUILTINS]
     p = out.append
     p(HEAD + '#ifndef QAPI_TYPES_H\n#define QAPI_TYPES_H\n')
-    p('#include "qapi/visit.h"\n')
+    p('#include "qapi/visit.h"')
+    for h in sorted({t.header for t in types if t.kind == 'ENUM' and t.header}):
+        p(f'#include "{h}"')
+    p('')
     for t in types:
         if t.kind != 'ENUM':
             continue
-        p('typedef enum %s {' % t.c)
-        for v in t.values:
-            p('    %s_%s,' % (t.prefix, upper(v)))
-        p('    %s__MAX' % t.prefix)
-        p('} %s;' % t.c)
+        if t.header:
+            for i, v in enumerate(t.values):
+                p(f'_Static_assert({t.prefix}_{upper(v)} == {i}, '
+                  f'"{t.header} and the schema");')
+            p(f'#define {t.prefix}__MAX {len(t.values)}')
+        else:
+            p('typedef enum %s {' % t.c)
+            for v in t.values:
+                p('    %s_%s,' % (t.prefix, upper(v)))
+            p('    %s__MAX' % t.prefix)
+            p('} %s;' % t.c)
         p('extern const QapiType %s;' % t.var)
         p('extern const char *const %s_names[]; /* NULL ends it */' % t.c)
         p(f'static inline const char *{t.c}_str({t.c} v)\n{{\n'
@@ -552,7 +562,7 @@ def gen_type_table(t, p):
 
 def gen_types_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-types.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-types.h"\n')
     for t in s.types.values():
         if t.name not in BUILTINS:
             gen_type_table(t, p)
@@ -563,7 +573,7 @@ def gen_types_c(s, out):
 def gen_events_h(s, out):
     p = out.append
     p(HEAD + '#ifndef QAPI_EVENTS_H\n#define QAPI_EVENTS_H\n')
-    p('#include "qapi/qapi-types.h"\n')
+    p('#include "qapi-types.h"\n')
     p('typedef enum QAPIEvent {')
     for e in s.events:
         p(f'    QAPI_EVENT_{upper(e.name)},')
@@ -580,7 +590,7 @@ def gen_events_h(s, out):
 
 def gen_events_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-events.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-events.h"\n')
     p('void (*qapi_event_sink)(QAPIEvent event, QObject *data);\n')
     p('const char *const QAPIEvent_names[] = {')
     for e in s.events:
@@ -613,7 +623,7 @@ def gen_events_c(s, out):
 def gen_commands_h(s, out):
     p = out.append
     p(HEAD + '#ifndef QAPI_COMMANDS_H\n#define QAPI_COMMANDS_H\n')
-    p('#include "qapi/qapi-types.h"\n')
+    p('#include "qapi-types.h"\n')
     for c in s.commands:
         p(wrap(c.handler() + ';'))
     p('''
@@ -674,7 +684,7 @@ def gen_marshal(c, p):
 
 def gen_commands_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-commands.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-commands.h"\n')
     for c in s.commands:
         gen_marshal(c, p)
     p('const QapiCommand qapi_commands[] = {')
@@ -773,7 +783,7 @@ class Introspection:
 
 def gen_introspect_c(s, out):
     p = out.append
-    p(HEAD + '#include "osdep.h"\n#include "qapi/qapi-commands.h"\n')
+    p(HEAD + '#include "osdep.h"\n#include "qapi-commands.h"\n')
     p('const char qapi_schema_json[] =')
     rows = [json.dumps(e) for e in Introspection(s).out]
     for i, row in enumerate(rows):
