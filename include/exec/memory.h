@@ -55,7 +55,8 @@ typedef struct MemoryRegionOps {
         bool unaligned;
     } access;
     /* Sizes the handlers take: others are split or widened for them.  0: as
-     * `access`.  Widening reads, merges and never writes back. */
+     * `access`.  Widened reads pick their bytes out of the aligned wide
+     * value, widened writes have zeroes around them (no read-modify-write). */
     struct {
         unsigned min, max;
         bool unaligned;
@@ -76,7 +77,8 @@ struct MemoryRegion {
     bool enabled;
     bool readonly;             /* RAM seen as ROM (PAM) */
     bool romd;                 /* ROM device: reads go straight to memory */
-    bool ram_device;
+    bool ram_device;           /* RAM of a device that wants no direct access */
+    bool ram_borrowed;         /* a backend owns the block */
     bool flush_coalesced;
     uint8_t dirty_log_mask;    /* clients that log it */
     const MemoryRegionOps *ops;
@@ -110,7 +112,8 @@ struct RAMBlock {
     bool shared;
     bool readonly;
     MemoryRegion *mr;
-    ListNode node;
+    _Atomic unsigned pins;     /* owner and DMA mappings (ram.c) */
+    ListNode node;             /* a freed block stays, named "", till unpinned */
 };
 
 /* Initialisers.  @owner may be NULL for parts of the machine. */
@@ -163,7 +166,9 @@ void memory_region_set_dirty(MemoryRegion *mr, hwaddr addr, uint64_t size);
 enum { DIRTY_MEMORY_VGA, DIRTY_MEMORY_CODE, DIRTY_MEMORY_MIGRATION,
        DIRTY_MEMORY_NUM };
 void memory_region_set_log(MemoryRegion *mr, bool log, unsigned client);
-/* Brings in what accelerators hold back (KVM log, vCPU TLBs).  BQL. */
+/* Brings in what accelerators hold back (KVM log, vCPU TLBs): log_sync of
+ * the listeners, then this hook (accel.c sets it).  BQL. */
+extern void (*ram_dirty_sync_hook)(void);
 void memory_region_sync_dirty(MemoryRegion *mr, unsigned client);
 /* True if any page of it was; clears them.  After a sync. */
 bool memory_region_test_and_clear_dirty(MemoryRegion *mr, hwaddr addr,
@@ -277,6 +282,9 @@ typedef struct MemoryListener {
                         unsigned size, bool match, uint64_t data, int fd);
     void (*eventfd_del)(struct MemoryListener *l, const MemorySection *s,
                         unsigned size, bool match, uint64_t data, int fd);
+    /* Writes to it may be batched until something else is accessed. */
+    void (*coalesced_add)(struct MemoryListener *l, const MemorySection *s);
+    void (*coalesced_del)(struct MemoryListener *l, const MemorySection *s);
     void (*commit)(struct MemoryListener *l);
 } MemoryListener;
 void memory_listener_register(MemoryListener *l, AddressSpace *as);
@@ -289,7 +297,7 @@ void memory_listener_unregister(MemoryListener *l);
  */
 extern void (*ram_code_write_hook)(uint64_t ram_offset, uint64_t size);
 
-/* RAM blocks. */
+/* RAM blocks.  from_fd: takes @fd over when it succeeds. */
 RAMBlock *ram_block_new(const char *name, uint64_t size, bool shared,
                         bool prealloc, Error **errp);
 RAMBlock *ram_block_from_fd(const char *name, uint64_t size, int fd,
