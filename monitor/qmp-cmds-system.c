@@ -2,9 +2,11 @@
 /* QMP commands about the machine as a whole: run state, power, names. */
 #include "osdep.h"
 #include "exec/accel.h"
+#include "exec/memory.h"
 #include "exec/runstate.h"
 #include "hw/boards.h"
 #include "qapi/qapi-commands.h"
+#include "util/fdset.h"
 
 StatusInfo *qmp_query_status(Error **errp)
 {
@@ -155,4 +157,36 @@ QmpMachineInfoList *qmp_query_machines(Error **errp)
 
     machine_foreach(add_machine, &tail);
     return list;
+}
+
+/* Copies @size bytes at guest physical @addr to @filename. */
+void qmp_pmemsave(int64_t addr, int64_t size, const char *filename,
+                  Error **errp)
+{
+    g_autofree uint8_t *buf = g_malloc(64 * KiB);
+    int fd;
+
+    if (addr < 0 || size < 0) {
+        error_setg(errp, "Parameter '%s' expects a non-negative value",
+                   addr < 0 ? "val" : "size");
+        return;
+    }
+    fd = open_path(filename, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    if (fd < 0) {
+        error_setg_errno(errp, errno, "Could not open '%s'", filename);
+        return;
+    }
+    while (size) {
+        int64_t n = MIN(size, (int64_t)(64 * KiB));
+
+        address_space_read(&address_space_memory, addr, MEMTXATTRS_UNSPECIFIED,
+                           buf, n);
+        if (RETRY_ON_EINTR(write(fd, buf, n)) != n) {
+            error_setg_errno(errp, errno, "Could not write '%s'", filename);
+            break;
+        }
+        addr += n;
+        size -= n;
+    }
+    close(fd);
 }

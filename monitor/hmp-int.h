@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The human monitor: tables of commands, and what their handlers may use.
+ * Handlers call the same qmp_*() bodies that QMP does, and print.
+ * Main thread.
+ */
+#ifndef HMP_INT_H
+#define HMP_INT_H
+
+#include "monitor-int.h"
+
+typedef struct Hmp Hmp;
+
+/*
+ * A row of a table.  @args is a list of "name:type", '?' after the type makes
+ * it optional, "-x:name" is a flag (true when given).  What a handler finds in
+ * its dict:
+ *   str, file   string: a word, "quotes" and \ as in C
+ *   rest        string: everything to the end of the line
+ *   opts        dict of a `key=value,...` word
+ *   int         integer that fits 32 bits, from an expression
+ *   expr        integer, from an expression
+ *   size, mib   integer, bytes; a plain number counts 1 B / 1 MiB
+ *   number      float
+ *   bool        `on` or `off`
+ *   fmt         /NFS, as string; "" when absent (then it needs no '?')
+ */
+typedef struct HmpCommand {
+    const char *name;   /* "stop|s" */
+    const char *args;
+    const char *params; /* for help */
+    const char *help;   /* for help */
+    void (*run)(Hmp *mon, const QObject *args, Error **errp);
+    const struct HmpCommand *sub; /* table for a second word ("info") */
+    /* Candidates for argument number @arg (0 the first) that begins with
+     * @word; NULL: none. */
+    void (*complete)(Hmp *mon, int arg, const char *word);
+} HmpCommand;
+
+/* All commands; a row without a name ends each. */
+extern const HmpCommand hmp_commands[];
+extern const HmpCommand hmp_info_commands[];
+
+void hmp_printf(Hmp *mon, const char *fmt, ...) PRINTF(2, 3);
+void hmp_complete_with(Hmp *mon, const char *word, const char *candidate);
+/* The CPU that `cpu N` chose, or human-monitor-command's; NULL if there is
+ * none (any more). */
+struct CPUState *hmp_cpu(Hmp *mon);
+bool hmp_set_cpu(Hmp *mon, int64_t index);
+void hmp_print_history(Hmp *mon);
+
+/* Parses an expression at *@p and moves it on.  $reg reads hmp_cpu(). */
+bool hmp_eval(Hmp *mon, const char **p, int64_t *value, Error **errp);
+
+/* /NFS: how many, how shown (one of "xduoc"), bytes each. */
+typedef struct HmpFormat {
+    int count, size;
+    char format;
+} HmpFormat;
+bool hmp_parse_format(const char *text, HmpFormat *f, Error **errp);
+/* @v as @f says; g_free. */
+char *hmp_format_value(const HmpFormat *f, uint64_t v, bool pad);
+
+/* Handlers in hmp-misc.c. */
+typedef void HmpHandler(Hmp *mon, const QObject *args, Error **errp);
+HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
+    hmp_log, hmp_logfile, hmp_trace_event, hmp_cont, hmp_stop, hmp_quit,
+    hmp_system_reset, hmp_system_powerdown, hmp_system_wakeup, hmp_nmi,
+    hmp_watchdog_action, hmp_getfd, hmp_closefd, hmp_cpu_select, hmp_pmemsave,
+    hmp_info_status, hmp_info_version, hmp_info_name, hmp_info_uuid,
+    hmp_info_kvm, hmp_info_history, hmp_info_cpus, hmp_info_mtree,
+    hmp_info_trace_events, hmp_info_qtree;
+
+#endif
