@@ -372,11 +372,7 @@ static bool store_int(const Input *in, const QapiType *t, void *slot,
         ok = fits_i && i >= 0 && i >> bits == 0;
     }
     if (!ok) {
-        char *expected = g_strdup_printf("%s", t->name);
-
-        wrong_type(in, at, expected);
-        g_free(expected);
-        return false;
+        return wrong_type(in, at, t->name);
     }
     switch (t->size) {
     case 1:
@@ -558,7 +554,8 @@ static bool read_slot(const Input *in, const QapiType *t, void *slot,
         if (qobject_type(q) != QTYPE_NULL) {
             return wrong_type(in, at, "null");
         }
-        /* fall through */
+        *(QObject **)slot = qobject_ref(q);
+        return true;
     case QAPI_ANY:
         *(QObject **)slot = qobject_ref(q);
         return true;
