@@ -44,6 +44,9 @@ Chardev *chr_new_from_text(const char *label, const char *text, bool *none,
 /* -chardev / chardev-add: "backend" (or implied), "id", options. */
 Chardev *chr_new_from_opts(QObject *opts, Error **errp);
 bool chr_remove(const char *id, Error **errp);
+/* The mux's escape character (-echr, 1: Ctrl-A), and what its `x` does. */
+extern int mux_escape_char;
+extern void (*mux_quit_hook)(void);
 const char *chr_label(const Chardev *chr);
 const char *chr_filename(const Chardev *chr); /* "pty:/dev/pts/3" */
 

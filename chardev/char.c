@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The registry of back ends, and the front ends' calls.  See char-int.h. */
+#include "osdep.h"
+#include "char-int.h"
+#include "util/fdset.h"
+#include "util/module.h"
+#include "util/option.h"
+
+#define OUT_MAX MiB /* what chr_fe_write_all() queues */
+
+static GPtrArray *drivers; /* const ChardevInfo */
+
+static void chardev_finalize(Object *obj);
+
+static const ObjectType chardev_type = {
+    .name = "chardev", .abstract = true, .size = sizeof(Chardev),
+    .finalize = chardev_finalize,
+};
+
+void chr_driver_register(const ChardevInfo *info)
+{
+    ObjectType *t = g_new0(ObjectType, 1);
+
+    if (!drivers) {
+        drivers = g_ptr_array_new();
+        object_type_register(&chardev_type);
+    }
+    g_ptr_array_add(drivers, (void *)info);
+    t->name = g_strdup_printf("chardev-%s", info->name);
+    t->parent = "chardev";
+    t->size = info->size;
+    object_type_register(t);
+}
+
+static const ChardevInfo *driver_find(const char *name)
+{
+    for (unsigned i = 0; drivers && i < drivers->len; i++) {
+        const ChardevInfo *d = g_ptr_array_index(drivers, i);
+
+        if (!strcmp(d->name, name) || (d->alias && !strcmp(d->alias, name))) {
+            return d;
+        }
+    }
+    return NULL;
+}
+
+static void driver_error(const char *name, Error **errp)
+{
+    static const char *const refused[] = {
+        "spicevmc", "spiceport", "braille", "msmouse", "wctablet",
+        "qemu-vdagent", "dbus", NULL,
+    };
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const char *near;
+
+    if (g_strv_contains(refused, name)) {
+        error_setg(errp, "chardev backend '%s' is not supported", name);
+        return;
+    }
+    for (unsigned i = 0; drivers && i < drivers->len; i++) {
+        const ChardevInfo *d = g_ptr_array_index(drivers, i);
+
+        g_ptr_array_add(names, (char *)d->name);
+    }
+    g_ptr_array_add(names, NULL);
+    near = nearest_name(name, (const char *const *)names->pdata);
+    error_setg(errp, "'%s' is not a valid char driver name%s%s%s", name,
+               near ? " (did you mean '" : "", near ? near : "",
+               near ? "'?)" : "");
+}
+
+static Object *chardevs(void)
+{
+    return object_container("/chardevs");
+}
+
+Chardev *chr_find(const char *id)
+{
+    return (Chardev *)object_child(chardevs(), id);
+}
+
+const char *chr_label(const Chardev *chr)
+{
+    return chr->label;
+}
+
+const char *chr_filename(const Chardev *chr)
+{
+    return chr->filename ? chr->filename : chr->info->name;
+}
+
+void chr_set_filename(Chardev *chr, char *filename)
+{
+    g_free(chr->filename);
+    chr->filename = filename;
+}
+
+static void chardev_finalize(Object *obj)
+{
+    Chardev *chr = (Chardev *)obj;
+
+    if (chr->fe) {
+        chr->fe->chr = NULL;
+    }
+    if (chr->info && chr->info->close) {
+        chr->info->close(chr);
+    }
+    if (chr->logfd >= 0) {
+        close(chr->logfd);
+    }
+    if (chr->out) {
+        g_byte_array_free(chr->out, TRUE);
+    }
+    g_free(chr->label);
+    g_free(chr->filename);
+}
+
+static bool open_log(Chardev *chr, QObject *opts, Error **errp)
+{
+    g_autofree char *file = NULL;
+    bool append = false;
+
+    if (!opts_take_str(opts, "logfile", &file, errp) ||
+        !opts_take_bool(opts, "logappend", &append, errp)) {
+        return false;
+    }
+    if (!file) {
+        return true;
+    }
+    chr->logfd = open_path(file, O_WRONLY | O_CREAT |
+                                     (append ? O_APPEND : O_TRUNC), 0666);
+    if (chr->logfd < 0) {
+        error_setg_errno(errp, errno, "Unable to open logfile %s", file);
+        return false;
+    }
+    return true;
+}
+
+static Chardev *chr_new(const char *label, const ChardevInfo *info,
+                        QObject *opts, Error **errp)
+{
+    g_autofree char *type = g_strdup_printf("chardev-%s", info->name);
+    Chardev *chr = (Chardev *)object_new(type);
+
+    chr->info = info;
+    chr->label = g_strdup(label);
+    chr->logfd = -1;
+    chr->out = g_byte_array_new();
+    if (!open_log(chr, opts, errp) || !info->open(chr, opts, errp) ||
+        !opts_done(opts, info->opts, errp)) {
+        object_free(&chr->obj);
+        return NULL;
+    }
+    object_add_child(chardevs(), label, &chr->obj);
+    return chr;
+}
+
+/* A mux over @base takes the name; the base gets "NAME-base". */
+static Chardev *wrap_mux(const char *label, const ChardevInfo *info,
+                         QObject *opts, Error **errp)
+{
+    g_autofree char *base_label = g_strdup_printf("%s-base", label);
+    g_autoptr(QObject) mux_opts = qdict_new();
+    Chardev *base = chr_new(base_label, info, opts, errp), *mux;
+
+    if (!base) {
+        return NULL;
+    }
+    qdict_put_str(mux_opts, "chardev", base_label);
+    mux = chr_new(label, driver_find("mux"), mux_opts, errp);
+    if (!mux) {
+        object_free(&base->obj);
+    }
+    return mux;
+}
+
+Chardev *chr_new_from_opts(QObject *given, Error **errp)
+{
+    g_autoptr(QObject) opts = qobject_deep_copy(given);
+    g_autofree char *backend = NULL, *id = NULL;
+    const ChardevInfo *info;
+    bool mux = false;
+
+    if (!opts_take_str(opts, "backend", &backend, errp) ||
+        !opts_take_str(opts, "id", &id, errp) ||
+        !opts_take_bool(opts, "mux", &mux, errp)) {
+        return NULL;
+    }
+    if (!backend) {
+        error_setg(errp, "chardev: \"%s\" missing backend", id ? id : "");
+        return NULL;
+    }
+    if (!id) {
+        error_setg(errp, "chardev: no id specified");
+        return NULL;
+    }
+    if (!id_wellformed(id)) {
+        error_setg(errp, "Parameter 'id' expects an identifier");
+        return NULL;
+    }
+    info = driver_find(backend);
+    if (!info) {
+        driver_error(backend, errp);
+        return NULL;
+    }
+    if (chr_find(id)) {
+        error_setg(errp, "Chardev with id '%s' already exists", id);
+        return NULL;
+    }
+    return mux ? wrap_mux(id, info, opts, errp) : chr_new(id, info, opts, errp);
+}
+
+/* --- short forms --- */
+
+/* "host:port[,opts]" after "tcp:" and friends. */
+static QObject *parse_inet(const char *rest, Error **errp)
+{
+    const char *comma = strchr(rest, ',');
+    g_autofree char *addr = comma ? g_strndup(rest, comma - rest)
+                                  : g_strdup(rest);
+    char *colon = strrchr(addr, ':');
+    QObject *opts = keyval_parse(comma ? comma + 1 : "", NULL, NULL, errp);
+
+    if (!opts) {
+        return NULL;
+    }
+    if (!colon) {
+        error_setg(errp, "address '%s' has no port", addr);
+        qobject_unref(opts);
+        return NULL;
+    }
+    *colon = 0;
+    qdict_put_str(opts, "host", addr);
+    qdict_put_str(opts, "port", colon + 1);
+    return opts;
+}
+
+static QObject *parse_text(const char *text, Error **errp)
+{
+    static const struct {
+        const char *prefix, *backend, *implied;
+    } forms[] = {
+        { "file:", "file", "path" },   { "pipe:", "pipe", "path" },
+        { "unix:", "socket", "path" }, { "/dev/parport", "parallel", NULL },
+        { "/dev/", "serial", NULL },   { "chardev:", NULL, NULL },
+        { "vc:", "vc", "size" },
+    };
+    static const struct {
+        const char *prefix, *flag;
+    } inets[] = {
+        { "tcp:", NULL }, { "telnet:", "telnet" }, { "websocket:", "websocket" },
+        { "tn3270:", "tn3270" },
+    };
+    QObject *opts;
+
+    for (unsigned i = 0; i < ARRAY_SIZE(inets); i++) {
+        if (g_str_has_prefix(text, inets[i].prefix)) {
+            opts = parse_inet(text + strlen(inets[i].prefix), errp);
+            if (opts && inets[i].flag) {
+                qdict_put_str(opts, inets[i].flag, "on");
+            }
+            if (opts) {
+                qdict_put_str(opts, "backend", "socket");
+            }
+            return opts;
+        }
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(forms); i++) {
+        if (g_str_has_prefix(text, forms[i].prefix) && forms[i].backend) {
+            if (!forms[i].implied) {
+                opts = qdict_new();
+                qdict_put_str(opts, "path", text);
+            } else {
+                opts = keyval_parse(text + strlen(forms[i].prefix),
+                                    forms[i].implied, NULL, errp);
+            }
+            if (opts) {
+                qdict_put_str(opts, "backend", forms[i].backend);
+            }
+            return opts;
+        }
+    }
+    /* "pty", "stdio", "null", "stdio,signal=off". */
+    return keyval_parse(text, "backend", NULL, errp);
+}
+
+Chardev *chr_new_from_text(const char *label, const char *text, bool *none,
+                           Error **errp)
+{
+    g_autoptr(QObject) opts = NULL;
+    const char *rest;
+    bool mux = false;
+    Chardev *chr;
+
+    *none = false;
+    if (!strcmp(text, "none")) {
+        *none = true;
+        return NULL;
+    }
+    if (g_str_has_prefix(text, "chardev:")) {
+        chr = chr_find(text + 8);
+        if (!chr) {
+            error_setg(errp, "chardev '%s' not found", text + 8);
+        }
+        return chr;
+    }
+    if (g_str_has_prefix(text, "mon:")) {
+        rest = text + 4;
+        mux = true;
+    } else {
+        rest = text;
+    }
+    opts = parse_text(rest, errp);
+    if (!opts) {
+        return NULL;
+    }
+    qdict_put_str(opts, "id", label);
+    if (mux) {
+        qdict_put_str(opts, "mux", "on");
+        if (!strcmp(rest, "stdio")) {
+            qdict_put_str(opts, "signal", "off");
+        }
+    }
+    return chr_new_from_opts(opts, errp);
+}
+
+bool chr_remove(const char *id, Error **errp)
+{
+    Chardev *chr = chr_find(id);
+
+    if (!chr) {
+        error_setg(errp, "Chardev '%s' not found", id);
+        return false;
+    }
+    if (chr->fe || chr->muxed) {
+        error_setg(errp, "Chardev '%s' is busy", id);
+        return false;
+    }
+    object_free(&chr->obj);
+    return true;
+}
+
+/* --- front ends --- */
+
+bool chr_fe_init(CharFrontend *fe, Chardev *chr, Error **errp)
+{
+    if (chr->info->attach) {
+        if (!chr->info->attach(chr, fe, errp)) {
+            return false;
+        }
+    } else if (chr->fe) {
+        error_setg(errp, "Device '%s' is in use", chr->label);
+        return false;
+    } else {
+        chr->fe = fe;
+    }
+    *fe = (CharFrontend){ .chr = chr, .tag = fe->tag };
+    return true;
+}
+
+void chr_fe_deinit(CharFrontend *fe)
+{
+    Chardev *chr = fe->chr;
+
+    if (!chr) {
+        return;
+    }
+    chr_fe_set_handlers(fe, NULL, NULL, NULL, NULL);
+    chr_fe_cancel_watch(fe);
+    if (chr->info->detach) {
+        chr->info->detach(chr, fe);
+    } else if (chr->fe == fe) {
+        chr->fe = NULL;
+    }
+    fe->chr = NULL;
+}
+
+void chr_fe_set_handlers(CharFrontend *fe, int (*can_read)(void *),
+                         void (*read)(void *, const uint8_t *, int),
+                         void (*event)(void *, ChrEvent), void *opaque)
+{
+    Chardev *chr = fe->chr;
+
+    fe->can_read = can_read;
+    fe->read = read;
+    fe->event = event;
+    fe->opaque = opaque;
+    if (!chr) {
+        return;
+    }
+    chr_fe_set_open(fe, can_read || read || event);
+    if (chr->open && event) {
+        event(opaque, CHR_EVENT_OPENED);
+    }
+    if (fe->chr && chr->info->update_read) {
+        chr->info->update_read(chr);
+    }
+}
+
+bool chr_fe_connected(const CharFrontend *fe)
+{
+    return fe->chr != NULL;
+}
+
+bool chr_fe_backend_open(const CharFrontend *fe)
+{
+    return fe->chr && fe->chr->open;
+}
+
+static int be_write(Chardev *chr, const uint8_t *buf, int len)
+{
+    int n = chr->info->write ? chr->info->write(chr, buf, len) : len;
+
+    if (n > 0 && chr->logfd >= 0) {
+        ssize_t done = write(chr->logfd, buf, n);
+
+        (void)done; /* a full log must not stop the guest */
+    }
+    return n;
+}
+
+int chr_fe_write(CharFrontend *fe, const uint8_t *buf, int len)
+{
+    Chardev *chr = fe->chr;
+
+    if (!chr || len <= 0) {
+        return len;
+    }
+    return chr->out->len ? 0 : be_write(chr, buf, len);
+}
+
+void chr_fe_write_all(CharFrontend *fe, const uint8_t *buf, int len)
+{
+    Chardev *chr = fe->chr;
+    int n;
+
+    if (!chr) {
+        return;
+    }
+    n = chr->out->len ? 0 : be_write(chr, buf, len);
+    if (n < len && chr->out->len + (len - n) <= OUT_MAX) {
+        g_byte_array_append(chr->out, buf + n, len - n);
+        if (chr->info->want_write) {
+            chr->info->want_write(chr, true);
+        }
+    }
+}
+
+void chr_fe_printf(CharFrontend *fe, const char *fmt, ...)
+{
+    g_autofree char *text = NULL;
+    va_list ap;
+
+    va_start(ap, fmt);
+    text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    chr_fe_write_all(fe, (const uint8_t *)text, strlen(text));
+}
+
+void chr_fe_add_watch(CharFrontend *fe, void (*fn)(void *opaque), void *opaque)
+{
+    Chardev *chr = fe->chr;
+
+    if (chr) {
+        chr->watch = fn;
+        chr->watch_opaque = opaque;
+        if (chr->info->want_write) {
+            chr->info->want_write(chr, true);
+        }
+    }
+}
+
+void chr_fe_cancel_watch(CharFrontend *fe)
+{
+    if (fe->chr) {
+        fe->chr->watch = NULL;
+    }
+}
+
+void chr_fe_accept_input(CharFrontend *fe)
+{
+    if (fe->chr && fe->chr->info->update_read) {
+        fe->chr->info->update_read(fe->chr);
+    }
+}
+
+void chr_fe_set_open(CharFrontend *fe, bool open)
+{
+    if (fe->chr && fe->open != open) {
+        fe->open = open;
+        if (fe->chr->info->set_fe_open) {
+            fe->chr->info->set_fe_open(fe->chr, open);
+        }
+    }
+}
+
+void chr_fe_disconnect(CharFrontend *fe)
+{
+    if (fe->chr && fe->chr->info->disconnect) {
+        fe->chr->info->disconnect(fe->chr);
+    }
+}
+
+int chr_fe_take_fds(CharFrontend *fe, int *fds, int max)
+{
+    return fe->chr && fe->chr->info->take_fds
+               ? fe->chr->info->take_fds(fe->chr, fds, max)
+               : 0;
+}
+
+void chr_fe_set_echo(CharFrontend *fe, bool on)
+{
+    if (fe->chr && fe->chr->info->set_echo) {
+        fe->chr->info->set_echo(fe->chr, on);
+    }
+}
+
+#define FORWARD(fe, call, ...) \
+    ((fe)->chr && (fe)->chr->info->call \
+         ? (fe)->chr->info->call((fe)->chr, __VA_ARGS__) \
+         : -ENOTSUP)
+
+int chr_fe_set_serial_params(CharFrontend *fe, const ChrSerialParams *p)
+{
+    return FORWARD(fe, set_serial_params, p);
+}
+
+int chr_fe_set_break(CharFrontend *fe, bool on)
+{
+    return FORWARD(fe, set_break, on);
+}
+
+int chr_fe_get_tiocm(CharFrontend *fe, int *tiocm)
+{
+    return FORWARD(fe, get_tiocm, tiocm);
+}
+
+int chr_fe_set_tiocm(CharFrontend *fe, int tiocm)
+{
+    return FORWARD(fe, set_tiocm, tiocm);
+}
+
+/* --- back ends --- */
+
+int chr_be_can_read(Chardev *chr)
+{
+    CharFrontend *fe = chr->fe;
+
+    return fe && fe->can_read && fe->read ? fe->can_read(fe->opaque) : 0;
+}
+
+void chr_be_read(Chardev *chr, const uint8_t *buf, int len)
+{
+    CharFrontend *fe = chr->fe;
+
+    if (fe && fe->read) {
+        fe->read(fe->opaque, buf, len);
+    }
+}
+
+void chr_be_event(Chardev *chr, ChrEvent ev)
+{
+    CharFrontend *fe = chr->fe;
+
+    if (ev == CHR_EVENT_OPENED) {
+        chr->open = true;
+    } else if (ev == CHR_EVENT_CLOSED) {
+        chr->open = false;
+        g_byte_array_set_size(chr->out, 0);
+    }
+    if (fe && fe->event) {
+        fe->event(fe->opaque, ev);
+    }
+}
+
+void chr_be_writable(Chardev *chr)
+{
+    void (*watch)(void *) = chr->watch;
+
+    if (chr->out->len) {
+        int n = be_write(chr, chr->out->data, chr->out->len);
+
+        if (n > 0) {
+            g_byte_array_remove_range(chr->out, 0, n);
+        }
+        if (chr->out->len) {
+            return;
+        }
+    }
+    chr->watch = NULL;
+    if (chr->info->want_write) {
+        chr->info->want_write(chr, false);
+    }
+    if (watch) {
+        watch(chr->watch_opaque);
+    }
+}
+
+/* --- the property "chardev" --- */
+
+static bool prop_chardev_set(Object *obj, const Property *p, void *field,
+                             QObject *v, Error **errp)
+{
+    CharFrontend *fe = field;
+    Chardev *chr;
+
+    if (qobject_type(v) != QTYPE_STRING) {
+        error_setg(errp, "Invalid parameter type for '%s', expected: string",
+                   p->name);
+        return false;
+    }
+    if (!*qstring_get(v)) {
+        chr_fe_deinit(fe);
+        return true;
+    }
+    chr = chr_find(qstring_get(v));
+    if (!chr) {
+        error_setg(errp, "Property '%s.%s' can't find value '%s'",
+                   obj->type->name, p->name, qstring_get(v));
+        return false;
+    }
+    if (!chr_fe_init(fe, chr, NULL)) {
+        error_setg(errp, "Property '%s.%s' can't take value '%s', it's in use",
+                   obj->type->name, p->name, qstring_get(v));
+        return false;
+    }
+    return true;
+}
+
+static QObject *prop_chardev_get(Object *obj, const Property *p,
+                                 const void *field)
+{
+    const CharFrontend *fe = field;
+
+    return qstring_new(fe->chr ? fe->chr->label : "");
+}
+
+static void prop_chardev_release(Object *obj, const Property *p, void *field)
+{
+    chr_fe_deinit(field);
+}
+
+const PropertyInfo prop_chardev = {
+    .name = "str",
+    .desc = "ID of a chardev to use as a backend",
+    .set = prop_chardev_set,
+    .get = prop_chardev_get,
+    .release = prop_chardev_release,
+};
