@@ -1486,37 +1486,6 @@ void options_print_help(FILE *f)
     }
 }
 
-static void print_roff(FILE *f, const char *text)
-{
-    for (const char *p = text; *p; p++) {
-        if (*p == '-' || *p == '\\') {
-            fputc('\\', f);
-        }
-        fputc(*p == '\n' ? ' ' : *p, f);
-    }
-}
-
-void options_print_man(FILE *f)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(option_table); i++) {
-        const OptionDef *o = &option_table[i];
-
-        if (o->section) {
-            fprintf(f, ".SS %s\n", o->section);
-        } else if (o->help) {
-            fprintf(f, ".TP\n.B \\-");
-            print_roff(f, o->name);
-            if (o->form) {
-                fputc(' ', f);
-                print_roff(f, o->form);
-            }
-            fputc('\n', f);
-            print_roff(f, o->help);
-            fputc('\n', f);
-        }
-    }
-}
-
 QObject *options_describe(const char *only)
 {
     QObject *out = qlist_new();

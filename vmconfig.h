@@ -70,7 +70,6 @@ typedef struct VMConfig {
     int shutdown;
     int panic;
     int watchdog;
-    bool only_migratable;
     char *seed;
 
     /* The process. */
@@ -92,9 +91,8 @@ typedef struct VMConfig {
 bool options_parse(VMConfig *cfg, int argc, char **argv, bool *exit_now,
                    Error **errp);
 void vmconfig_free(VMConfig *cfg);
-/* The table as text: `-help`, and the body of the manual page. */
+/* The table as text (scripts/gen-man.py makes the manual page of it). */
 void options_print_help(FILE *f);
-void options_print_man(FILE *f);
 /* Options as `query-command-line-options` wants them. */
 QObject *options_describe(const char *only);
 

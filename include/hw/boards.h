@@ -23,6 +23,9 @@ typedef struct RTCConfig {
     bool slew;          /* driftfix=slew */
 } RTCConfig;
 
+struct Chardev;
+enum { MACHINE_SERIALS = 4, MACHINE_PARALLELS = 3 };
+
 /* The machine object, /machine; machine types embed it first. */
 typedef struct MachineState {
     Object obj;
@@ -48,6 +51,11 @@ typedef struct MachineState {
     bool uuid_set;
     char *name;              /* -name guest= */
     RTCConfig rtc;
+    /* Back ends of the board's own ports; NULL: the port is not there. */
+    struct Chardev *serial[MACHINE_SERIALS], *parallel[MACHINE_PARALLELS];
+    char *vga;               /* -vga, or the type's default; "none" */
+    /* What nobody asked for but a machine has by default. */
+    bool default_floppy, default_cdrom, default_net;
 } MachineState;
 
 typedef struct CompatProp {

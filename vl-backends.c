@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Back ends: objects, character devices, the board's ports, monitors. */
+#include "osdep.h"
+#include "vl.h"
+#include "chardev/char.h"
+#include "monitor/monitor.h"
+
+/* ---- what no part of this build takes ------------------------------------ */
+
+static bool refuse_list(const ConfigList *list, const char *what,
+                        const char *accepted, Error **errp)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const ConfigItem *item = list->items[i];
+        const char *type = NULL;
+
+        if (accepted && item->opts) {
+            type = qdict_get_str(item->opts, "type");
+            type = type ? type : qdict_get_str(item->opts, "driver");
+        } else if (accepted) {
+            type = item->text;
+        }
+        if (type && !strcmp(type, accepted)) {
+            continue; /* it asks for nothing */
+        }
+        error_setg(errp, "%s: %s: not in this build yet", item->loc, what);
+        return false;
+    }
+    return true;
+}
+
+static bool refuse_text(const char *option, const char *value,
+                        const char *what, Error **errp)
+{
+    if (value) {
+        error_setg(errp, "-%s %s: %s: not in this build yet", option, value,
+                   what);
+        return false;
+    }
+    return true;
+}
+
+/*
+ * Each row leaves with the commit that brings the subsystem, which then takes
+ * the list from VMConfig in a step of its own.
+ */
+bool refuse_absent(const VMConfig *cfg, Error **errp)
+{
+    const char *display = cfg->display ? qdict_get_str(cfg->display, "type")
+                                       : NULL;
+
+    if (display && strcmp(display, "none") && strcmp(display, "default")) {
+        error_setg(errp, "%s: this build has no such display, -vnc and "
+                   "-display none are there", cfg->display_loc);
+        return false;
+    }
+    if (cfg->cpu_pm) {
+        error_setg(errp, "-overcommit cpu-pm=on: not in this build yet");
+        return false;
+    }
+    return refuse_list(&cfg->drives, "disks", NULL, errp) &&
+           refuse_list(&cfg->blockdevs, "disks", NULL, errp) &&
+           refuse_list(&cfg->netdevs, "network", NULL, errp) &&
+           refuse_list(&cfg->nics, "network", "none", errp) &&
+           refuse_list(&cfg->nets, "network", "none", errp) &&
+           refuse_list(&cfg->vncs, "VNC", "none", errp) &&
+           refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
+           refuse_list(&cfg->numa, "NUMA", NULL, errp) &&
+           refuse_list(&cfg->fw_cfg, "fw_cfg", NULL, errp) &&
+           refuse_list(&cfg->smbios, "SMBIOS", NULL, errp) &&
+           refuse_list(&cfg->acpitable, "ACPI tables", NULL, errp) &&
+           refuse_list(&cfg->option_rom, "option ROMs", NULL, errp) &&
+           refuse_text("incoming", cfg->incoming, "migration", errp) &&
+           refuse_text("loadvm", cfg->loadvm, "snapshots", errp) &&
+           refuse_text("seed", cfg->seed, "seeding", errp) &&
+           refuse_text("qtest", cfg->qtest, "test access", errp) &&
+           refuse_text("gdb",
+                       g_strcmp0(cfg->gdb, "none") ? cfg->gdb : NULL, "gdb",
+                       errp);
+}
+
+/* ---- objects and character devices --------------------------------------- */
+
+bool make_objects(const VMConfig *cfg, Error **errp)
+{
+    for (size_t i = 0; i < cfg->objects.n; i++) {
+        if (!object_create_user(cfg->objects.items[i]->opts, errp)) {
+            error_prepend(errp, "%s: ", cfg->objects.items[i]->loc);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool make_chardevs(const VMConfig *cfg, Error **errp)
+{
+    for (size_t i = 0; i < cfg->chardevs.n; i++) {
+        if (!chr_new_from_opts(cfg->chardevs.items[i]->opts, errp)) {
+            error_prepend(errp, "%s: ", cfg->chardevs.items[i]->loc);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* "mon:DEV" puts a human monitor beside the port on the same back end. */
+static bool new_port(const char *label, const char *text, const char *loc,
+                     Chardev **out, Error **errp)
+{
+    bool none = false;
+
+    *out = chr_new_from_text(label, text, &none, errp);
+    if (none) {
+        return true;
+    }
+    if (!*out || (g_str_has_prefix(text, "mon:") &&
+                  !monitor_new_on(*out, MONITOR_MODE_READLINE, false, errp))) {
+        error_prepend(errp, "%s: ", loc);
+        return false;
+    }
+    return true;
+}
+
+static bool make_port_list(const ConfigList *list, const char *name,
+                           Chardev **ports, size_t max, Error **errp)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        g_autofree char *label = g_strdup_printf("%s%zu", name, i);
+        Chardev *none;
+
+        if (max && i >= max) {
+            error_setg(errp, "%s: too many %s ports, the board has %zu",
+                       list->items[i]->loc, name, max);
+            return false;
+        }
+        if (!new_port(label, list->items[i]->text, list->items[i]->loc,
+                      ports ? &ports[i] : &none, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp)
+{
+    bool serial = cfg->defaults && cfg->default_serial && !m->info->no_serial;
+    bool monitor = cfg->defaults && cfg->default_monitor;
+
+    if (!make_port_list(&cfg->serials, "serial", m->serial, MACHINE_SERIALS,
+                        errp) ||
+        !make_port_list(&cfg->parallels, "parallel", m->parallel,
+                        MACHINE_PARALLELS, errp) ||
+        !make_port_list(&cfg->debugcons, "debugcon", NULL, 0, errp)) {
+        return false;
+    }
+    if (cfg->nographic && serial) {
+        return new_port("serial0", monitor ? "mon:stdio" : "stdio",
+                        "-nographic", &m->serial[0], errp);
+    }
+    return true;
+}
+
+/* ---- monitors ------------------------------------------------------------ */
+
+static bool make_mon(const ConfigItem *item, Error **errp)
+{
+    const char *mode = qdict_get_str(item->opts, "mode");
+    const char *pretty = qdict_get_str(item->opts, "pretty");
+    MonitorOptions o = {
+        .id = (char *)qdict_get_str(item->opts, "id"),
+        .chardev = (char *)qdict_get_str(item->opts, "chardev"),
+        .has_mode = true,
+        .mode = mode && !strcmp(mode, "control") ? MONITOR_MODE_CONTROL
+                                                 : MONITOR_MODE_READLINE,
+    };
+
+    if (pretty) {
+        o.has_pretty = true;
+        o.pretty = !strcmp(pretty, "on");
+    }
+    if (!monitor_new(&o, errp)) {
+        error_prepend(errp, "%s: ", item->loc);
+        return false;
+    }
+    return true;
+}
+
+static bool make_monitor(const ConfigItem *item, size_t i, Error **errp)
+{
+    g_autofree char *label = g_strdup_printf("compat_monitor%zu", i);
+    bool control = !strcmp(qdict_get_str(item->opts, "mode"), "control");
+    bool pretty = qdict_get_bool(item->opts, "pretty", false), none = false;
+    Chardev *chr = chr_new_from_text(label, item->text, &none, errp);
+
+    if (none) {
+        return true;
+    }
+    if (!chr || !monitor_new_on(chr, control ? MONITOR_MODE_CONTROL
+                                             : MONITOR_MODE_READLINE,
+                                pretty, errp)) {
+        error_prepend(errp, "%s: ", item->loc);
+        return false;
+    }
+    return true;
+}
+
+/* Who answers query-command-line-options. */
+static CommandLineOptionInfoList *describe_options(const char *option,
+                                                   Error **errp)
+{
+    g_autoptr(QObject) all = options_describe(option);
+    CommandLineOptionInfoList *list = NULL, **tail = &list;
+
+    if (option && !qlist_size(all)) {
+        error_setg(errp, "invalid option name: %s", option);
+        return NULL;
+    }
+    for (size_t i = 0; i < qlist_size(all); i++) {
+        QObject *o = qlist_at(all, i), *params = qdict_get(o, "parameters");
+        CommandLineOptionInfo *info = g_new0(CommandLineOptionInfo, 1);
+        CommandLineParameterInfoList **ptail = &info->parameters;
+
+        info->option = g_strdup(qdict_get_str(o, "option"));
+        for (size_t k = 0; k < qlist_size(params); k++) {
+            CommandLineParameterInfo *p = g_new0(CommandLineParameterInfo, 1);
+
+            p->name = g_strdup(qdict_get_str(qlist_at(params, k), "name"));
+            p->type = COMMAND_LINE_PARAMETER_TYPE_STRING;
+            QAPI_LIST_APPEND(ptail, p);
+        }
+        QAPI_LIST_APPEND(tail, info);
+    }
+    return list;
+}
+
+bool make_monitors(const VMConfig *cfg, Error **errp)
+{
+    bool serial = cfg->default_serial && current_machine &&
+                  !current_machine->info->no_serial;
+
+    monitor_set_options_source(describe_options);
+    for (size_t i = 0; i < cfg->mons.n; i++) {
+        if (!make_mon(cfg->mons.items[i], errp)) {
+            return false;
+        }
+    }
+    for (size_t i = 0; i < cfg->monitors.n; i++) {
+        if (!make_monitor(cfg->monitors.items[i], i, errp)) {
+            return false;
+        }
+    }
+    if (cfg->nographic && cfg->defaults && cfg->default_monitor && !serial) {
+        bool none;
+        Chardev *chr = chr_new_from_text("compat_monitor0", "stdio", &none,
+                                         errp);
+
+        if (!chr ||
+            !monitor_new_on(chr, MONITOR_MODE_READLINE, false, errp)) {
+            error_prepend(errp, "-nographic: ");
+            return false;
+        }
+    }
+    return true;
+}

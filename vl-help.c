@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `help` in place of a name: lists made from what is registered. */
+#include "osdep.h"
+#include "vl.h"
+#include "exec/accel.h"
+#include "hw/qdev.h"
+#include "util/datadir.h"
+#include "util/log.h"
+#include "util/option.h"
+
+static bool is_help(const char *s)
+{
+    return s && (!strcmp(s, "help") || !strcmp(s, "?"));
+}
+
+/* The first item of @list that asks for help, or NULL. */
+static const ConfigItem *wants_help(const ConfigList *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (qdict_has(list->items[i]->opts, "help")) {
+            return list->items[i];
+        }
+    }
+    return NULL;
+}
+
+static void print_machine(const MachineInfo *mi, void *opaque)
+{
+    if (mi->alias) {
+        printf("%-20s %s (alias of %s)\n", mi->alias, mi->desc, mi->name);
+    }
+    printf("%-20s %s%s%s\n", mi->name, mi->desc,
+           mi->is_default ? " (default)" : "",
+           mi->deprecated ? " (deprecated)" : "");
+}
+
+static void print_prop(const char *name, const char *type, const char *desc,
+                       const QObject *def, void *opaque)
+{
+    g_autofree char *head = g_strdup_printf("%s=<%s>", name, type);
+    g_autofree char *text = def ? json_to_string(def, false) : NULL;
+
+    printf("  %-24s%s%s%s%s%s\n", head, desc || text ? " - " : "",
+           desc ? desc : "", text ? " (default: " : "", text ? text : "",
+           text ? ")" : "");
+}
+
+static const char *const category_names[DEVICE_CATEGORY_MAX] = {
+    [DEVICE_CATEGORY_MISC] = "Misc",
+    [DEVICE_CATEGORY_BRIDGE] = "Controller/Bridge/Hub",
+    [DEVICE_CATEGORY_USB] = "USB",
+    [DEVICE_CATEGORY_STORAGE] = "Storage",
+    [DEVICE_CATEGORY_NETWORK] = "Network",
+    [DEVICE_CATEGORY_INPUT] = "Input",
+    [DEVICE_CATEGORY_DISPLAY] = "Display",
+    [DEVICE_CATEGORY_SOUND] = "Sound",
+    [DEVICE_CATEGORY_CPU] = "CPU",
+    [DEVICE_CATEGORY_WATCHDOG] = "Watchdog",
+};
+
+typedef struct DeviceList {
+    int category;
+    bool any;
+} DeviceList;
+
+static void print_device(const ObjectType *type, void *opaque)
+{
+    DeviceList *l = opaque;
+    const DeviceInfo *d = device_info_of_type(type);
+
+    if (!d || d->abstract || d->internal || (int)d->category != l->category) {
+        return;
+    }
+    if (!l->any) {
+        printf("%s%s devices:\n", l->category ? "\n" : "",
+               category_names[l->category]);
+        l->any = true;
+    }
+    printf("name \"%s\"", d->name);
+    if (d->bus) {
+        printf(", bus %s", d->bus);
+    }
+    if (d->alias) {
+        printf(", alias \"%s\"", d->alias);
+    }
+    if (d->desc) {
+        printf(", desc \"%s\"", d->desc);
+    }
+    putchar('\n');
+}
+
+static bool print_device_props(const ConfigItem *item, Error **errp)
+{
+    const char *name = qdict_get_str(item->opts, "driver");
+    const DeviceInfo *d = device_info_find(name);
+
+    if (!d) {
+        error_setg(errp, "%s: '%s' is not a valid device model name",
+                   item->loc, name);
+        return false;
+    }
+    printf("%s options:\n", d->name);
+    object_type_foreach_prop(object_type_find(d->name), print_prop, NULL);
+    return true;
+}
+
+static bool device_help(const ConfigItem *item, Error **errp)
+{
+    if (qdict_get_str(item->opts, "driver")) {
+        return print_device_props(item, errp);
+    }
+    for (int c = 0; c < DEVICE_CATEGORY_MAX; c++) {
+        DeviceList l = { .category = c };
+
+        object_type_foreach(print_device, &l);
+    }
+    return true;
+}
+
+static void print_user_type(const ObjectType *type, void *opaque)
+{
+    if (type->user_creatable && !type->abstract) {
+        printf("  %s\n", type->name);
+    }
+}
+
+static bool object_help(const ConfigItem *item, Error **errp)
+{
+    const char *name = qdict_get_str(item->opts, "qom-type");
+    const ObjectType *type = name ? object_type_find(name) : NULL;
+
+    if (!name) {
+        printf("List of user creatable objects:\n");
+        object_type_foreach(print_user_type, NULL);
+        return true;
+    }
+    if (!type || !type->user_creatable) {
+        error_setg(errp, "%s: there is no object type '%s'", item->loc, name);
+        return false;
+    }
+    printf("%s options:\n", name);
+    object_type_foreach_prop(type, print_prop, NULL);
+    return true;
+}
+
+static void print_cpu(const ObjectType *type, void *opaque)
+{
+    static const char suffix[] = "-x86_64-cpu";
+
+    if (g_str_has_suffix(type->name, suffix) && !type->abstract) {
+        printf("x86 %-18.*s%s%s\n",
+               (int)(strlen(type->name) - strlen(suffix)), type->name,
+               type->desc ? "  " : "", type->desc ? type->desc : "");
+    }
+}
+
+static void print_accels(void)
+{
+    static const char *const names[] = { "tcg", "kvm", "qtest" };
+
+    printf("Accelerators supported in QEMU binary:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        if (accel_find(names[i])) {
+            printf("%s\n", names[i]);
+        }
+    }
+}
+
+static bool data_dir_help(const VMConfig *cfg)
+{
+    for (guint i = 0; i < cfg->data_dirs->len; i++) {
+        if (is_help(g_ptr_array_index(cfg->data_dirs, i))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool answer_help(const VMConfig *cfg, bool *done, Error **errp)
+{
+    const ConfigItem *item;
+
+    *done = true;
+    if (cfg->machine && (qdict_has(cfg->machine, "help") ||
+                         is_help(qdict_get_str(cfg->machine, "type")))) {
+        const char *name = qdict_get_str(cfg->machine, "type");
+        const MachineInfo *mi = name ? choose_machine(cfg, errp) : NULL;
+
+        if (!name) {
+            printf("Supported machines are:\n");
+            machine_foreach(print_machine, NULL);
+        } else if (mi) {
+            g_autofree char *type = g_strdup_printf("%s-machine", mi->name);
+
+            printf("%s options:\n", mi->name);
+            object_type_foreach_prop(object_type_find(type), print_prop,
+                                     NULL);
+        } else {
+            return false;
+        }
+        return true;
+    }
+    if (is_help(cfg->cpu)) {
+        printf("Available CPUs:\n");
+        object_type_foreach(print_cpu, NULL);
+        return true;
+    }
+    if (wants_help(&cfg->accels)) {
+        print_accels();
+        return true;
+    }
+    if (is_help(cfg->log_items)) {
+        log_print_items_help(stdout);
+        return true;
+    }
+    if (data_dir_help(cfg)) {
+        datadir_print(stdout);
+        return true;
+    }
+    item = wants_help(&cfg->devices);
+    if (item) {
+        return device_help(item, errp);
+    }
+    item = wants_help(&cfg->objects);
+    if (item) {
+        return object_help(item, errp);
+    }
+    if (cfg->display && qdict_has(cfg->display, "help")) {
+        printf("Available display backend types:\nnone\n");
+        return true;
+    }
+    *done = false;
+    return true;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The steps of main() that have a file of their own. */
+#ifndef VL_H
+#define VL_H
+
+#include "vmconfig.h"
+
+/* vl-help.c: `help` where a name is expected.  *@done: it was asked for and
+ * has been printed. */
+bool answer_help(const VMConfig *cfg, bool *done, Error **errp);
+
+/* vl-machine.c: the machine object and what -M, -m, -smp, -boot, -rtc say. */
+const MachineInfo *choose_machine(const VMConfig *cfg, Error **errp);
+MachineState *make_machine(const VMConfig *cfg, const MachineInfo *mi,
+                           Error **errp);
+bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp);
+
+/* vl-backends.c: objects, character devices, ports, monitors. */
+bool make_objects(const VMConfig *cfg, Error **errp);
+bool make_chardevs(const VMConfig *cfg, Error **errp);
+bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp);
+bool make_monitors(const VMConfig *cfg, Error **errp);
+/* Refuses, naming the option, what no part of this build takes. */
+bool refuse_absent(const VMConfig *cfg, Error **errp);
+
+#endif
