@@ -187,7 +187,7 @@ static void *send_from_thread(void *arg)
     return NULL;
 }
 
-static void test_events(void)
+static void NO_THREAD_SAFETY test_events(void)
 {
     g_autofree char *a = NULL, *b = NULL, *c = NULL;
     Thread t;
