@@ -8,18 +8,10 @@
  * through rcu_call().
  */
 #include "osdep.h"
+#include "hw/core/qdev-int.h"
 #include "hw/qdev.h"
 #include "util/option.h"
 #include "util/rcu.h"
-
-typedef struct LineGroup {
-    ListNode node;
-    char *name;      /* NULL: the unnamed one */
-    int n;
-    IRQ *in;         /* inputs: owned array */
-    IRQ **slots;     /* outputs: the device's pointers */
-    IRQ *taps;       /* outputs under interception */
-} LineGroup;
 
 static GHashTable *bus_infos;    /* name -> BusInfo */
 static GHashTable *device_infos; /* ObjectType -> DeviceInfo */
@@ -283,6 +275,15 @@ BusState *bus_first_of(const char *bus_type)
     return s.found;
 }
 
+BusState *bus_first_free(const char *bus_type, bool *exists)
+{
+    BusSearch s = { .type = bus_type, .need_room = true };
+
+    walk_buses(system_bus(), bus_matches, &s);
+    *exists = s.found || s.full;
+    return s.found;
+}
+
 BusState *bus_find(const char *name, Error **errp)
 {
     BusSearch s = { .name = name };
@@ -370,8 +371,7 @@ void device_unrealize(DeviceState *dev)
             DeviceState *child = list_entry(bus->devices.prev, DeviceState,
                                             bus_node);
 
-            device_unrealize(child);
-            object_free(&child->obj);
+            device_remove(child);
         }
         list_remove(&bus->dev_node);
     }

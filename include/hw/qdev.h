@@ -156,9 +156,9 @@ DeviceState *device_create(BusState *bus, const char *type);
  * "driver", "id", "bus" and properties; strings or JSON types. */
 DeviceState *device_add(const QObject *opts, Error **errp);
 bool device_del(const char *id_or_path, Error **errp);
-/* The guest has let go: unrealizes, frees, emits DEVICE_DELETED. */
 /* Unrealizes; the storage goes once no reader can see it. */
 void device_remove(DeviceState *dev);
+/* The guest has let go: device_remove() and DEVICE_DELETED. */
 void device_unplugged(DeviceState *dev);
 DeviceState *device_find(const char *id_or_path, Error **errp);
 bool device_is_a(const DeviceState *dev, const char *type);
@@ -172,6 +172,8 @@ void bus_init(BusState *bus, const char *bus_type, DeviceState *parent,
 BusState *bus_new(const char *bus_type, DeviceState *parent, const char *name);
 BusState *bus_find(const char *name_or_path, Error **errp);
 BusState *bus_first_of(const char *bus_type); /* NULL if there is none */
+/* The first with room; *@exists: there is one, maybe full. */
+BusState *bus_first_free(const char *bus_type, bool *exists);
 BusState *system_bus(void);
 
 /* Reset: the whole tree (children first), or a part of it. */
@@ -209,7 +211,11 @@ extern const PropertyInfo prop_bootindex;
     { .name = "bootindex", .info = &prop_bootindex, .def = -1, \
       .offset = offsetof(DeviceState, bootindex) }
 
-/* `info qtree`, `info qom-tree` text. */
+/* Text of `info qtree`, of `info qom-tree` from @root down. */
 void device_print_tree(GString *out);
+void object_print_tree(Object *root, GString *out);
+/* Text of `-device help` and `-device TYPE,help`. */
+void device_print_list(GString *out);
+bool device_print_help(const char *type, GString *out, Error **errp);
 
 #endif
