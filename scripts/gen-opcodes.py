@@ -28,9 +28,17 @@ FIXED = {'AL': ('b', 0x00, 1), 'rAX': ('v', 0x00, 1), 'eAX': ('z', 0x00, 1),
          'ST0': ('t', 0x60, 0), '1': ('b', 0xa0, 0), 'XMM0': ('dq', 0x70, 0),
          'ES': ('w', 0x20, 0), 'CS': ('w', 0x21, 0), 'SS': ('w', 0x22, 0),
          'DS': ('w', 0x23, 0), 'FS': ('w', 0x24, 0), 'GS': ('w', 0x25, 0)}
+# How long undefined opcodes are, by measurement: two-byte ones without ModRM,
+# and immediates (1 a byte, 2 by operand size, 3 far pointer).
+MAP1_NO_MODRM = {0x04, 0x0a, 0x0c, 0x0e, 0x0f, 0x24, 0x25, 0x26, 0x27, 0x36,
+                 0x37} | set(range(0x38, 0x40))
+MAP0_IMM = {0x82: 1, 0xc6: 1, 0xc7: 2, 0xd4: 1, 0xd5: 1, 0x9a: 3, 0xea: 3}
+MAP1_IMM = dict.fromkeys((0x70, 0x71, 0x72, 0x73, 0xa4, 0xac, 0xba, 0xc2, 0xc4,
+                          0xc5, 0xc6), 1)
+MAP1_IMM.update(dict.fromkeys(range(0x80, 0x90), 2))
 CLASSES = 'helper copy special branch string end'.split()
 UNITS = 'INT X87 WAIT MMX SSE AVX FXSR XSAVE'.split()
-PRIVS = 'any cpl0 iopl io vm tsd'.split()
+PRIVS = 'any cpl0 iopl io vm tsd cpl0_ud'.split()
 ROWFLAGS = ('lock d64 f64 rw2 align vex vvvv nomem mandatory66 vsib rep '
             'noreal').split()
 
@@ -270,13 +278,24 @@ def main():
         maps[r.map + (4 if r.vex else 0)][r.opcode].append((i, r))
     tree = Tree()
     entry = [[tree.build(c) for c in m] for m in maps]
-    has_modrm = []
-    for n, m in enumerate(maps):
-        for o, c in enumerate(m):
+    # What follows the opcode, bit 0 ModRM, bits 2:1 an immediate.  The
+    # processor takes the length of undefined opcodes too before it says #UD,
+    # so all entries are filled; VEX maps are as those without.
+    follow = []
+    for n in range(8):
+        for o in range(256):
+            c = maps[n & 3][o]
             s = {r.modrm for _, r in c}
             if len(s) > 1:
                 sys.exit('map %d opcode %02X: ModRM or not?' % (n, o))
-            has_modrm.append(int(n > 3 or s == {True}))
+            if n & 3 == 1:
+                v = int(True in s if s else o not in MAP1_NO_MODRM)
+                v |= 2 * MAP1_IMM.get(o, 0)
+            elif n & 3 == 0:
+                v = int(True in s) | 2 * MAP0_IMM.get(o, 0)
+            else:
+                v = 1 if n & 3 == 2 else 3
+            follow.append(v)
     feats = sorted({r.feat for r in rows} - {'BASE'})
     ops = sorted({r.op for r in rows})
     specs = [None]
@@ -343,10 +362,10 @@ def main():
             for i in range(0, 256, 10):
                 f.write('        %s,\n' % ', '.join(map(str, m[i:i + 10])))
             f.write('    },\n')
-        f.write('};\n\nconst uint8_t x86_map_modrm[8][256] = {\n')
+        f.write('};\n\nconst uint8_t x86_follow[8][256] = {\n')
         for n in range(8):
             f.write('    { %s },\n' % ','.join(
-                map(str, has_modrm[n * 256:n * 256 + 256])))
+                map(str, follow[n * 256:n * 256 + 256])))
         f.write('};\n')
 
 

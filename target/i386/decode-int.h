@@ -18,6 +18,8 @@ enum { DIM_MODE, DIM_PFX, DIM_MOD, DIM_REG, DIM_RM, DIM_REXB, DIM_L, DIM_W,
 extern const struct opnd_spec x86_opnd_specs[];
 extern const uint16_t x86_nodes[];
 extern const uint16_t x86_maps[8][256]; /* 0-3 legacy, 5-7 VEX */
-extern const uint8_t x86_map_modrm[8][256];
+/* Bit 0: ModRM follows.  Bits 2:1, for undefined opcodes only: an immediate,
+ * 1 a byte, 2 by operand size, 3 a far pointer. */
+extern const uint8_t x86_follow[8][256];
 
 #endif

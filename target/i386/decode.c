@@ -11,7 +11,7 @@
 struct cursor {
     const uint8_t *p, *end;
     bool limit;   /* @end is the fifteenth byte, not the end of the bytes */
-    bool over;    /* something was read beyond @end */
+    bool over;    /* something beyond @end was asked for */
 };
 
 static inline unsigned get8(struct cursor *c)
@@ -52,6 +52,7 @@ struct pfx {
     int seg;          /* -1: none */
     unsigned mand;    /* 0 none, 1 66, 2 F3, 3 F2: of the decision tree */
     unsigned vvvv, l, w;
+    bool bad;         /* VEX where it must not be: #UD once it is all read */
 };
 
 static unsigned op_bytes(unsigned code, const struct insn *i, unsigned mode,
@@ -155,10 +156,9 @@ static void mem32(struct cursor *c, struct insn *i, const struct pfx *x,
 }
 
 /*
- * All prefixes, the VEX bytes and the escape bytes.  Returns the map, or a
- * DECODE_* code; *opcode is read.
+ * All prefixes, the VEX bytes and the escape bytes.  Returns the map.
  */
-static int prefixes(struct cursor *c, struct insn *i, struct pfx *x,
+static unsigned prefixes(struct cursor *c, struct insn *i, struct pfx *x,
                     unsigned mode, unsigned *opcode)
 {
     bool lm = (mode & DECODE_SIZE) == DECODE_64;
@@ -216,9 +216,10 @@ done:
         (lm || (c->p < c->end && *c->p >= 0xc0))) {
         unsigned v;
 
-        if ((mode & DECODE_REAL) ||
-            (p & (PFX_66 | PFX_REP | PFX_REPNE | PFX_LOCK | PFX_REX))) {
-            return DECODE_UD;
+        x->bad = p & (PFX_66 | PFX_REP | PFX_REPNE | PFX_LOCK | PFX_REX);
+        if (mode & DECODE_REAL) {
+            *opcode = b; /* les, lds */
+            return 0;
         }
         v = get8(c);
         x->rex = 0x40 | (~v >> 5 & 4);
@@ -226,11 +227,19 @@ done:
         if (b == 0xc4) {
             map = v & 31;
             x->rex = 0x40 | (~v >> 5 & 7);
+            if (!(map & 3)) {
+                /* Undefined, and as long as les would be. */
+                c->p--;
+                x->bad = true;
+                *opcode = b;
+                return 0;
+            }
             v = get8(c);
             x->w = v >> 7;
             x->rex |= x->w << 3;
-            if (!c->over && (map < 1 || map > 3)) {
-                return DECODE_UD;
+            if (map < 1 || map > 3) {
+                map &= 3; /* for the length */
+                x->bad = true;
             }
         }
         if (!lm) {
@@ -247,8 +256,10 @@ done:
     if (b == 0x0f) {
         map = 1;
         b = get8(c);
-        if (b == 0x38 || b == 0x3a) {
-            map = b == 0x38 ? 2 : 3;
+        if ((b & 0xf8) == 0x38) {
+            /* 39 and 3B-3F are escapes too, to nothing. */
+            map = b & 2 ? 3 : 2;
+            x->bad = b != 0x38 && b != 0x3a;
             b = get8(c);
         }
     }
@@ -493,6 +504,41 @@ static void op_size(struct insn *i, const struct x86_row *row,
     i->opsize = op_bytes(row->osz, i, mode, x->w);
 }
 
+/* No row: the whole length must be there and be legal before it is #UD. */
+static int undefined(struct cursor *c, struct insn *i, const struct pfx *x,
+                     unsigned map, unsigned opcode, unsigned mode)
+{
+    unsigned seg, z;
+
+    if ((x86_follow[map][opcode] & 1) && i->modrm < 0xc0 &&
+        !((map & 3) == 1 && (opcode & 0xfc) == 0x20)) {
+        if (i->addrsize == 2) {
+            mem16(c, i, &seg);
+        } else {
+            mem32(c, i, x, (mode & DECODE_SIZE) == DECODE_64, false, &seg);
+        }
+    }
+    z = i->prefix & PFX_VEX || (mode & DECODE_SIZE) == DECODE_64
+            ? (i->prefix & (PFX_VEX | PFX_66)) == PFX_66 ? 2 : 4
+        : ((mode & DECODE_SIZE) == DECODE_32) != !!(i->prefix & PFX_66) ? 4
+                                                                        : 2;
+    switch (x86_follow[map][opcode] >> 1) {
+    case 1:
+        get(c, 1);
+        break;
+    case 2:
+        get(c, x->rex & 8 ? 4 : z);
+        break;
+    case 3:
+        get(c, (x->rex & 8 ? 4 : z) + 2);
+        break;
+    }
+    if (c->over) {
+        return c->limit ? DECODE_GP : DECODE_MORE;
+    }
+    return DECODE_UD;
+}
+
 int decode_insn(struct insn *i, const uint8_t *bytes, size_t avail,
                 unsigned mode, x86_feat_mask feat)
 {
@@ -500,41 +546,34 @@ int decode_insn(struct insn *i, const uint8_t *bytes, size_t avail,
     struct pfx x = { .seg = -1 };
     unsigned opcode = 0, def_seg = 3, size = mode & DECODE_SIZE;
     const struct x86_row *row;
-    int map, n;
-    bool mem;
+    unsigned map;
+    bool mem, ok;
+    int n;
 
     *i = (struct insn){ .base = INSN_NO_REG, .index = INSN_NO_REG,
                         .opnd = { OPND_NONE, OPND_NONE, OPND_NONE,
                                   OPND_NONE } };
     map = prefixes(&c, i, &x, mode, &opcode);
-    if (map >= 0 && x86_map_modrm[map][opcode] && !c.over) {
+    if (x86_follow[map][opcode] & 1) {
         i->modrm = get8(&c);
     }
     if (c.over) {
         return c.limit ? DECODE_GP : DECODE_MORE;
-    }
-    if (map < 0) {
-        return map;
-    }
-    n = find_row(i, &x, map, opcode, mode, feat);
-    if (n < 0) {
-        return DECODE_UD;
-    }
-    row = &x86_rows[n];
-    i->row = n;
-    i->op = row->op;
-    i->opcode = opcode;
-    i->vex = x.w << 7 | x.vvvv << 3 | x.l << 2;
-    if (((row->flags & ROW_NOREAL) && (mode & DECODE_REAL)) ||
-        ((row->flags & (ROW_VEX | ROW_VVVV)) == ROW_VEX && x.vvvv) ||
-        !forms_ok(i, row)) {
-        return DECODE_UD;
     }
     if (size == DECODE_64) {
         i->addrsize = i->prefix & PFX_67 ? 4 : 8;
     } else {
         i->addrsize = (size == DECODE_32) != !!(i->prefix & PFX_67) ? 4 : 2;
     }
+    n = x.bad ? -1 : find_row(i, &x, map, opcode, mode, feat);
+    if (n < 0) {
+        return undefined(&c, i, &x, map, opcode, mode);
+    }
+    row = &x86_rows[n];
+    i->row = n;
+    i->op = row->op;
+    i->opcode = opcode;
+    i->vex = x.w << 7 | x.vvvv << 3 | x.l << 2;
     op_size(i, row, &x, mode);
     mem = has_mem(i, row);
     if (mem) {
@@ -544,20 +583,21 @@ int decode_insn(struct insn *i, const uint8_t *bytes, size_t avail,
             mem32(&c, i, &x, size == DECODE_64, row->flags & ROW_VSIB,
                   &def_seg);
         }
-        if ((row->flags & ROW_VSIB) &&
-            (i->addrsize == 2 || (i->modrm & 7) != 4)) {
-            return DECODE_UD;
-        }
     }
+    ok = forms_ok(i, row) &&
+         !((row->flags & ROW_NOREAL) && (mode & DECODE_REAL)) &&
+         !((row->flags & (ROW_VEX | ROW_VVVV)) == ROW_VEX && x.vvvv) &&
+         !((row->flags & ROW_VSIB) &&
+           (i->addrsize == 2 || (i->modrm & 7) != 4));
     i->seg = x.seg >= 0 ? (unsigned)x.seg : def_seg;
     for (n = 0; n < 4 && row->opnd[n]; n++) {
-        if (!operand(&c, i, &x, n, &x86_opnd_specs[row->opnd[n]], mode,
-                     mem)) {
-            return DECODE_UD;
-        }
+        ok &= operand(&c, i, &x, n, &x86_opnd_specs[row->opnd[n]], mode, mem);
     }
     if (c.over) {
         return c.limit ? DECODE_GP : DECODE_MORE;
+    }
+    if (!ok) {
+        return DECODE_UD;
     }
     if ((i->prefix & PFX_LOCK) && !(mode & DECODE_ANY_LOCK) &&
         !((row->flags & ROW_LOCK) && i->opnd[0] == OPND_MEM)) {

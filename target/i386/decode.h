@@ -160,6 +160,7 @@ enum op_priv {
     PRIV_IO,   /* IOPL or the I/O bitmap */
     PRIV_VM,   /* pushf/popf/iret/int n: VM86 needs IOPL 3 */
     PRIV_TSD,  /* rdtsc, rdpmc: CR4 says */
+    PRIV_CPL0_UD, /* #UD if CPL != 0 (stac, clac, monitor, mwait) */
 };
 
 /* Access to the first operand (the others are read, except ROW_RW2). */
