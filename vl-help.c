@@ -45,75 +45,18 @@ static void print_prop(const char *name, const char *type, const char *desc,
            text ? ")" : "");
 }
 
-static const char *const category_names[DEVICE_CATEGORY_MAX] = {
-    [DEVICE_CATEGORY_MISC] = "Misc",
-    [DEVICE_CATEGORY_BRIDGE] = "Controller/Bridge/Hub",
-    [DEVICE_CATEGORY_USB] = "USB",
-    [DEVICE_CATEGORY_STORAGE] = "Storage",
-    [DEVICE_CATEGORY_NETWORK] = "Network",
-    [DEVICE_CATEGORY_INPUT] = "Input",
-    [DEVICE_CATEGORY_DISPLAY] = "Display",
-    [DEVICE_CATEGORY_SOUND] = "Sound",
-    [DEVICE_CATEGORY_CPU] = "CPU",
-    [DEVICE_CATEGORY_WATCHDOG] = "Watchdog",
-};
-
-typedef struct DeviceList {
-    int category;
-    bool any;
-} DeviceList;
-
-static void print_device(const ObjectType *type, void *opaque)
-{
-    DeviceList *l = opaque;
-    const DeviceInfo *d = device_info_of_type(type);
-
-    if (!d || d->abstract || d->internal || (int)d->category != l->category) {
-        return;
-    }
-    if (!l->any) {
-        printf("%s%s devices:\n", l->category ? "\n" : "",
-               category_names[l->category]);
-        l->any = true;
-    }
-    printf("name \"%s\"", d->name);
-    if (d->bus) {
-        printf(", bus %s", d->bus);
-    }
-    if (d->alias) {
-        printf(", alias \"%s\"", d->alias);
-    }
-    if (d->desc) {
-        printf(", desc \"%s\"", d->desc);
-    }
-    putchar('\n');
-}
-
-static bool print_device_props(const ConfigItem *item, Error **errp)
-{
-    const char *name = qdict_get_str(item->opts, "driver");
-    const DeviceInfo *d = device_info_find(name);
-
-    if (!d) {
-        error_setg(errp, "%s: '%s' is not a valid device model name",
-                   item->loc, name);
-        return false;
-    }
-    printf("%s options:\n", d->name);
-    object_type_foreach_prop(object_type_find(d->name), print_prop, NULL);
-    return true;
-}
-
 static bool device_help(const ConfigItem *item, Error **errp)
 {
-    if (qdict_get_str(item->opts, "driver")) {
-        return print_device_props(item, errp);
-    }
-    for (int c = 0; c < DEVICE_CATEGORY_MAX; c++) {
-        DeviceList l = { .category = c };
+    const char *driver = qdict_get_str(item->opts, "driver");
+    g_autoptr(GString) text = g_string_new(NULL);
 
-        object_type_foreach(print_device, &l);
+    if (!driver) {
+        device_print_list(text);
+    } else if (!device_print_help(driver, text, errp)) {
+        error_prepend(errp, "%s: ", item->loc);
+        return false;
     }
+    fputs(text->str, stdout);
     return true;
 }
 

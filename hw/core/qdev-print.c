@@ -190,9 +190,13 @@ void device_print_list(GString *out)
 static void help_prop(const char *name, const char *type, const char *desc,
                       const QObject *def, void *opaque)
 {
-    GString *line = g_string_new(NULL);
+    GString *line;
     g_autofree char *head = g_strdup_printf("%s=<%s>", name, type);
 
+    if (strcmp(name, "type") == 0) { /* every object's, not an option */
+        return;
+    }
+    line = g_string_new(NULL);
     g_string_printf(line, desc || def ? "  %-22s - " : "  %s", head);
     g_string_append(line, desc ? desc : "");
     if (def) {
@@ -214,7 +218,7 @@ bool device_print_help(const char *type, GString *out, Error **errp)
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
 
     if (!info) {
-        error_setg(errp, "Device '%s' not found", type);
+        error_setg(errp, "'%s' is not a valid device model name", type);
         return false;
     }
     object_type_foreach_prop(object_type_find(info->name), help_prop, lines);
