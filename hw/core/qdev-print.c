@@ -218,7 +218,7 @@ bool device_print_help(const char *type, GString *out, Error **errp)
     g_autoptr(GPtrArray) lines = g_ptr_array_new_with_free_func(g_free);
 
     if (!info) {
-        error_setg(errp, "'%s' is not a valid device model name", type);
+        error_setg(errp, "Device '%s' not found", type);
         return false;
     }
     object_type_foreach_prop(object_type_find(info->name), help_prop, lines);
