@@ -539,6 +539,7 @@ DeviceState *pit_create(ISABus *bus, IRQ *irq0, Error **errp)
 {
     DeviceState *dev = device_new("isa-pit");
 
+    object_add_child(object_container("/machine"), "pit", &dev->obj);
     if (!device_realize(dev, &bus->bus, errp)) {
         return NULL;
     }
