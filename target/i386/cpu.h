@@ -17,7 +17,7 @@
 #ifndef I386_CPU_H
 #define I386_CPU_H
 
-#include "exec/cpu.h"
+#include "exec/accel.h"
 #include "exec/x86.h"
 #include <setjmp.h>
 

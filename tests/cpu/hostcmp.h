@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * hostcmp: one instruction on random state, executed by the host CPU and by
+ * the software CPU, must leave the same behind.
+ */
+#ifndef HOSTCMP_H
+#define HOSTCMP_H
+
+#include "osdep.h"
+#include "target/i386/cpu.h"
+#include "target/i386/decode.h"
+
+struct host_regs {
+    uint64_t gpr[16];
+    uint64_t rflags;
+    uint64_t rip;          /* not used by host_run */
+    uint64_t pad[6];
+    uint8_t xsave[1024] __attribute__((aligned(64)));
+};
+_Static_assert(offsetof(struct host_regs, xsave) == 192, "hostcmp-asm.S");
+
+/* Fixed places, in the host's address space and in the guest's. */
+#define HC_DATA 0x20000000u      /* two pages; none before and behind */
+#define HC_DATA_SIZE 0x2000u
+#define HC_CODE 0x20100000u      /* one page */
+
+/* Outcome: 0 or the vector + 1 of an exception. */
+typedef int (*hc_engine)(const struct host_regs *in, struct host_regs *out,
+                         const struct insn *insn);
+
+/* The vector unit alone, on flat memory. */
+int hc_simd_engine(const struct host_regs *in, struct host_regs *out,
+                   const struct insn *insn);
+bool hc_simd_covers(const struct x86_row *row);
+
+#endif
