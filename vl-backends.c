@@ -73,7 +73,6 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
            refuse_text("incoming", cfg->incoming, "migration", errp) &&
            refuse_text("loadvm", cfg->loadvm, "snapshots", errp) &&
            refuse_text("seed", cfg->seed, "seeding", errp) &&
-           refuse_text("qtest", cfg->qtest, "test access", errp) &&
            refuse_text("gdb",
                        g_strcmp0(cfg->gdb, "none") ? cfg->gdb : NULL, "gdb",
                        errp);

@@ -2,6 +2,7 @@
 /* The machine object: what -M, -m, -smp, -boot, -rtc and -cpu say. */
 #include "osdep.h"
 #include "vl.h"
+#include "exec/hostmem.h"
 #include "util/option.h"
 
 static void collect_name(const MachineInfo *mi, void *opaque)
@@ -283,15 +284,52 @@ static RAMBlock *ram_from_path(const VMConfig *cfg, const char *id,
     return block;
 }
 
+/* -machine memory-backend=ID: its size is the machine's. */
+static bool ram_from_backend(MachineState *m, const VMConfig *cfg,
+                             Error **errp)
+{
+    g_autofree char *path = g_strdup_printf("/objects/%s", m->memory_backend);
+    Object *obj = object_resolve(path, NULL);
+    g_autoptr(QObject) size = NULL;
+    uint64_t bytes = 0;
+
+    if (cfg->mem_path) {
+        error_setg(errp, "'-mem-path' can't be used together with "
+                   "'-machine memory-backend'");
+        return false;
+    }
+    if (!obj || !object_dynamic_cast(obj, "memory-backend")) {
+        error_setg(errp, "Memory backend '%s' not found", m->memory_backend);
+        return false;
+    }
+    size = object_get(obj, "size", errp);
+    if (!size || !qint_try_u64(size, &bytes)) {
+        return false;
+    }
+    if (cfg->memory && qdict_has(cfg->memory, "size") &&
+        m->ram_size != bytes) {
+        error_setg(errp, "Machine memory size does not match the size of the "
+                   "memory backend");
+        return false;
+    }
+    if (!memory_backend_claim(obj, errp)) {
+        return false;
+    }
+    m->ram_size = bytes;
+    m->max_ram_size = MAX(m->max_ram_size, bytes);
+    m->ram = g_new0(MemoryRegion, 1);
+    memory_region_init_ram_block(m->ram, &m->obj, m->memory_backend,
+                                 memory_backend_block(obj));
+    return true;
+}
+
 bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp)
 {
     const char *id = m->info->default_ram_id ? m->info->default_ram_id : "ram";
     RAMBlock *block;
 
     if (m->memory_backend) {
-        error_setg(errp, "-machine memory-backend=%s: not in this build yet",
-                   m->memory_backend);
-        return false;
+        return ram_from_backend(m, cfg, errp);
     }
     if (m->ram_size == 0) {
         return true;

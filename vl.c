@@ -8,6 +8,7 @@
 #include "process.h"
 #include "vl.h"
 #include "exec/accel.h"
+#include "exec/qtest.h"
 #include "exec/runstate.h"
 #include "monitor/monitor.h"
 #include "util/datadir.h"
@@ -207,7 +208,11 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
     const MachineInfo *mi = choose_machine(cfg, errp);
     MachineState *m;
 
-    if (!mi || !start_accel(cfg, errp)) {
+    if (!mi) {
+        return false;
+    }
+    memory_map_init();
+    if (!start_accel(cfg, errp)) {
         return false;
     }
     add_globals(cfg, mi);
@@ -226,7 +231,14 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
 
 static bool start_monitors(const VMConfig *cfg, Error **errp)
 {
-    return make_monitors(cfg, errp);
+    if (!make_monitors(cfg, errp)) {
+        return false;
+    }
+    if (cfg->qtest && !qtest_start(cfg->qtest, cfg->qtest_log, errp)) {
+        error_prepend(errp, "-qtest %s: ", cfg->qtest);
+        return false;
+    }
+    return true;
 }
 
 /* ---- running ------------------------------------------------------------- */

@@ -28,12 +28,12 @@ def private_kib(pid):
                    re.findall(r"^Private_\w+:\s+(\d+) kB", f.read(), re.M))
 
 
-def one_run(binary, folder):
+def one_run(binary, folder, accel="tcg"):
     """Seconds to the reply, private KiB."""
     path = os.path.join(folder, "qmp")
     if os.path.exists(path):
         os.unlink(path)
-    args = [binary, "-accel", "tcg", "-M", "none", "-nodefaults", "-display",
+    args = [binary, "-accel", accel, "-M", "none", "-nodefaults", "-display",
             "none", "-qmp", "unix:%s,server=on,wait=off" % path]
     start = time.monotonic()
     proc = subprocess.Popen(args)
