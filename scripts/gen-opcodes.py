@@ -21,7 +21,7 @@ DIMS = {'mode': 2, 'pfx': 4, 'mod': 2, 'reg': 8, 'rm': 8, 'rexb': 2,
 KINDS = 'E R M G Z I J O A X Y S C D V H L W U P Q N B FIX STI'.split()
 SIZES = {'n': 0, 'b': 1, 'w': 2, 'd': 3, 'q': 4, 'dq': 5, 'qq': 6, 't': 7,
          'v': 8, 'z': 9, 'y': 10, 'l': 11, 'x': 12, 'h': 13, 'f': 14,
-         'e': 15, 'p': 16, 's': 17, 'a': 18, 'bs': 19}
+         'e': 15, 'p': 16, 's': 17, 'a': 18, 'bs': 19, 'r': 20}
 # Fixed operands: size code, encoded operand, whether it tells opsize.
 FIXED = {'AL': ('b', 0x00, 1), 'rAX': ('v', 0x00, 1), 'eAX': ('z', 0x00, 1),
          'AX': ('w', 0x00, 1), 'DX': ('w', 0x02, 0), 'CL': ('b', 0x01, 0),
@@ -80,7 +80,7 @@ def opsize_of(row):
             continue
         if kind == 'FIX' and not FIXED[text][2]:
             continue
-        if kind == 'M' and size in 'nsp':
+        if kind == 'M' and size in 'nspr':
             continue
         if size in ('b', 'w', 'd', 'q', 'v', 'z', 'y', 'l'):
             return size

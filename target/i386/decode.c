@@ -78,6 +78,8 @@ static unsigned op_bytes(unsigned code, const struct insn *i, unsigned mode,
         return w && (mode & DECODE_SIZE) == DECODE_64 ? 8 : 4;
     case OS_L:
         return (mode & DECODE_SIZE) == DECODE_64 ? 8 : 4;
+    case OS_R:
+        return i->addrsize;
     case OS_V:
         return i->opsize;
     case OS_Z:
@@ -134,9 +136,9 @@ static void mem32(struct cursor *c, struct insn *i, const struct pfx *x,
         unsigned sib = get8(c), idx = (sib >> 3 & 7) | (x->rex & 2) << 2;
 
         base = sib & 7;
+        i->scale = sib >> 6;
         if (idx != 4 || vsib) {
             i->index = idx;
-            i->scale = sib >> 6;
         }
     }
     if (base == 5 && mod == 0) {
@@ -573,7 +575,8 @@ int decode_insn(struct insn *i, const uint8_t *bytes, size_t avail,
     i->row = n;
     i->op = row->op;
     i->opcode = opcode;
-    i->vex = x.w << 7 | x.vvvv << 3 | x.l << 2;
+    i->vex = x.w << 7 | x.vvvv << 3 | x.l << 2 |
+             (x.w && size == DECODE_64);
     op_size(i, row, &x, mode);
     mem = has_mem(i, row);
     if (mem) {
@@ -641,7 +644,7 @@ unsigned insn_opnd_size(const struct insn *i, unsigned n)
         if (s->size == OS_L) {
             return i->opsize;
         }
-        return op_bytes(s->size, i, DECODE_64, INSN_W(i));
+        return op_bytes(s->size, i, DECODE_64, INSN_W64(i));
     case OK_V:
     case OK_H:
     case OK_L:

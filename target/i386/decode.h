@@ -90,11 +90,13 @@ struct insn {
                        * 0: not one plain access */
     uint8_t opcode;   /* last opcode byte; low bits: condition of jcc etc. */
     uint8_t modrm;    /* 0 if none */
-    uint8_t vex;      /* bit 7 W (REX.W too), bit 2 L; bits 6:3 vvvv, plain */
+    uint8_t vex;      /* bit 7 W (REX.W too), bit 2 L; bits 6:3 vvvv, plain;
+                       * bit 0: W and 64-bit mode (general registers) */
 };
 _Static_assert(sizeof(struct insn) == 48, "struct insn is in every block");
 
 #define INSN_W(i)  ((i)->vex >> 7)
+#define INSN_W64(i) ((i)->vex & 1)
 #define INSN_L(i)  ((i)->vex >> 2 & 1)
 #define INSN_CC(i) ((i)->opcode & 15) /* jcc, setcc, cmovcc */
 
