@@ -13,6 +13,7 @@
 #include "exec/accel.h"
 #include "exec/runstate.h"
 #include "exec/x86.h"
+#include "hw/acpi/piix4.h"
 #include "hw/boards.h"
 #include "hw/i386/i440fx.h"
 #include "hw/intc/apic.h"
@@ -365,6 +366,7 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
 static bool pc_init(MachineState *m, Error **errp)
 {
     PCMachineState *pc = (PCMachineState *)m;
+    uint8_t states[6] = { 0x80, 0, 0, 0, 0, 0x80 }; /* S0 to S5 */
 
     the_pc = pc;
     if (m->kernel) {
@@ -387,6 +389,9 @@ static bool pc_init(MachineState *m, Error **errp)
     pc->isa = pc->pci ? piix3_create(pc->pci, pc->gsi, errp) : NULL;
     pc->fw_cfg = pc->isa ? fw_cfg_create(system_io(), errp) : NULL;
     if (!pc->fw_cfg || !pc_init_isa(pc, errp) ||
+        !piix4_pm_create(pc->pci, pc->gsi[9], &states[3], &states[4], errp) ||
+        !fw_cfg_add_file(pc->fw_cfg, "etc/system-states", states,
+                         sizeof(states), errp) ||
         (!accel_is("qtest") && !pc_init_cpus(pc, errp)) ||
         !pc_init_fw_cfg(pc, errp)) {
         return false;
