@@ -281,7 +281,9 @@ typedef struct CPUX86State {
 /* CPUID feature words (cpuid.c). */
 enum feature_word {
     FW_1_EDX, FW_1_ECX, FW_7_EBX, FW_7_ECX, FW_7_EDX, FW_8_1_EDX, FW_8_1_ECX,
-    FW_8_7_EDX, FW_8_8_EBX, FW_D1_EAX, FW_6_EAX, FW_7_1_EAX, FW_KVM, FW_WORDS
+    FW_8_7_EDX, FW_8_8_EBX, FW_D1_EAX, FW_6_EAX, FW_7_1_EAX, FW_KVM,
+    FW_ARCH_CAP, /* MSR 10Ah, by name as the rest */
+    FW_WORDS
 };
 
 /* The CPU device. */
