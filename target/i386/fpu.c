@@ -350,6 +350,8 @@ void x87_exec(CPUX86State *env, const struct insn *insn)
     unsigned op = insn->opcode & 7, reg = insn->modrm >> 3 & 7, size = 0;
     const uint8_t *thunk;
     uint8_t mem[16] __attribute__((aligned(16)));
+    uint8_t tmp[512] __attribute__((aligned(16)));
+    void *img = env->x.xsave;
     struct simd_call c;
     vaddr lin = 0;
     uint64_t cs;
@@ -371,9 +373,7 @@ void x87_exec(CPUX86State *env, const struct insn *insn)
             x86_raise(env, EXCP_UD);
         }
         lin = x86_insn_lin(env, insn, size, store);
-        if (store) {
-            x86_probe(env, lin, size, true);
-        } else {
+        if (!store) {
             x86_ld_buf(env, lin, mem, size);
         }
         thunk = x87_mem_thunks[op][reg];
@@ -384,9 +384,27 @@ void x87_exec(CPUX86State *env, const struct insn *insn)
     c.trap = 0;
     c.flags = (x86_cc_get(env) & 0xff) << 8;
     fix_es(env);
-    x87_call(&c, thunk, env->x.xsave, mem);
+    if (store) {
+        /* Whether it stores, and so may fault, is known afterwards. */
+        memcpy(tmp, env->x.xsave, XS_XMM(0));
+        memset(tmp + XS_XMM(0), 0, 256);
+        img = tmp;
+    }
+    x87_call(&c, thunk, img, mem);
     if (c.trap) {
         x86_raise(env, c.trap == EXCP_UD ? EXCP_UD : EXCP_MF);
+    }
+    if (store) {
+        uint16_t fcw, fsw;
+
+        memcpy(&fcw, tmp + XS_FCW, 2);
+        memcpy(&fsw, tmp + XS_FSW, 2);
+        /* Unmasked invalid, overflow and underflow store nothing. */
+        if (!(fsw & ~fcw & 0x1d)) {
+            x86_st_buf(env, lin, mem, size);
+        }
+        memcpy(env->x.xsave, tmp, 24);
+        memcpy(env->x.xsave + XS_ST(0), tmp + XS_ST(0), 128);
     }
 
     cs = env->code64 ? 0 : (uint64_t)env->x.seg[R_CS].sel << 32;
@@ -402,10 +420,6 @@ void x87_exec(CPUX86State *env, const struct insn *insn)
         x86_cc_set(env, c.flags >> 8 & (FL_ZF | FL_PF | FL_CF));
     }
     bad = *img16(env, XS_FSW) & ~*img16(env, XS_FCW) & FSW_EXC;
-    /* Invalid, overflow and underflow leave the destination alone. */
-    if (store && !(bad & 0x1d)) {
-        x86_st_buf(env, lin, mem, size);
-    }
     if (unlikely(bad) && !(env->x.cr0 & CR0_NE)) {
         raise_ferr(env);
     }

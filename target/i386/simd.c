@@ -742,9 +742,7 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
             to_mem = n == 0 && has_dst;
             lin = mem_lin(env, insn, row, insn->msize, to_mem);
             memset(mem, 0, sizeof(mem));
-            if (to_mem) {
-                x86_probe(env, lin, insn->msize, true);
-            } else {
+            if (!to_mem) {
                 vec_ld(env, lin, mem, insn->msize);
             }
             if (sr->fast == FAST_INSERTPS) {
@@ -778,7 +776,7 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
                 *in = simd_xmm(env, num);
                 break;
             }
-            /* fall through */
+            __attribute__((fallthrough));
         case OPND_YMM:
             vec_get(env, o, buf[n]);
             *in = buf[n];
@@ -827,6 +825,13 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
     if (unlikely(c.trap)) {
         raise_trap(env, &c);
     }
+    if (to_mem) {
+        /* #XM comes before the store's faults, those before the flags. */
+        if (f->rm_file == 'g') {
+            memcpy(mem, &c.rbx, 8);
+        }
+        vec_st(env, lin, mem, insn->msize);
+    }
     *img32(env, XS_MXCSR) = c.mxcsr;
 
     if (row->fl_w) {
@@ -859,12 +864,6 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
         gpr_put(env, OPND_NUM(d), f->role[0] == ROLE_RM ? c.rbx : c.rcx,
                 insn_opnd_size(insn, 0));
         break;
-    case OPND_MEM:
-        if (f->rm_file == 'g') {
-            memcpy(mem, &c.rbx, 8);
-        }
-        vec_st(env, lin, mem, insn->msize);
-        break;
     }
 }
 
@@ -890,7 +889,7 @@ static inline void check_unit(CPUX86State *env, const struct x86_row *row)
         if (!(cr4 & CR4_OSFXSR)) {
             x86_raise(env, EXCP_UD);
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case UNIT_MMX:
         if (cr0 & CR0_EM) {
             x86_raise(env, EXCP_UD);

@@ -113,6 +113,21 @@ bool hc_simd_covers(const struct x86_row *row)
     return row->unit != UNIT_INT && row->priv == PRIV_ANY;
 }
 
+bool hc_ferr;
+static uint64_t flip_cr0, flip_cr4, flip_xcr0;
+
+static void set_ferr(bool level)
+{
+    hc_ferr = level;
+}
+
+void hc_simd_control(uint64_t cr0, uint64_t cr4, uint64_t xcr0)
+{
+    flip_cr0 = cr0;
+    flip_cr4 = cr4;
+    flip_xcr0 = xcr0;
+}
+
 static CPUX86State *make_env(void)
 {
     static X86CPU cpu;
@@ -122,9 +137,7 @@ static CPUX86State *make_env(void)
 
     memset(cpu.features, 0xff, sizeof(cpu.features));
     env->cpu = &cpu;
-    env->x.cr0 = CR0_PE | CR0_PG | CR0_NE | CR0_MP;
-    env->x.cr4 = CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE;
-    env->x.xcr0 = 7;
+    x86_platform.set_ferr = set_ferr;
     env->code64 = true;
     env->cpl = 3;
     env->tlb_cur = env->tlb[0];
@@ -150,6 +163,9 @@ int hc_simd_engine(const struct host_regs *in, struct host_regs *out,
     if (!env) {
         env = make_env();
     }
+    env->x.cr0 = (CR0_PE | CR0_PG | CR0_NE | CR0_MP) ^ flip_cr0;
+    env->x.cr4 = (CR4_OSFXSR | CR4_OSXMMEXCPT | CR4_OSXSAVE) ^ flip_cr4;
+    env->x.xcr0 = 7 ^ flip_xcr0;
     memcpy(env->regs, in->gpr, sizeof(in->gpr));
     env->cc_rec = CC_FLAGS;
     env->cc_a = in->rflags & FL_ARITH;

@@ -467,6 +467,7 @@ static void compare(unsigned nrow, const struct insn *insn,
     g_autoptr(GString) why = g_string_new(NULL);
     uint32_t fmask = FL_ARITH & ~undefined_flags(row);
     uint8_t *mem = (uint8_t *)(uintptr_t)HC_DATA;
+    bool store_fault = hf && OPND_FILE(insn->opnd[0]) == OPND_MEM;
 
     if (hf != ef) {
         g_string_append_printf(why, " exception host %d ours %d", hf - 1,
@@ -486,10 +487,15 @@ static void compare(unsigned nrow, const struct insn *insn,
                                    (unsigned)h->rflags & 0xcd5,
                                    (unsigned)e->rflags & 0xcd5);
         }
-        diff_bytes(why, "mxcsr", in->xsave + 24, h->xsave + 24,
-                   e->xsave + 24, 4);
-        diff_bytes(why, "fcw..ftw", in->xsave, h->xsave, e->xsave, 5);
-        for (int i = 0; i < 8; i++) {
+        /* A store that faults: the flags of VCVTPS2PH, and TOP zeroed by an
+         * MMX one, may be there already; ours comes back to it clean. */
+        if (!store_fault) {
+            diff_bytes(why, "mxcsr", in->xsave + 24, h->xsave + 24,
+                       e->xsave + 24, 4);
+            diff_bytes(why, "fcw..ftw", in->xsave, h->xsave, e->xsave, 5);
+        }
+        for (int i = 0; i < 8 && !(store_fault && row->unit == UNIT_MMX);
+             i++) {
             g_autofree char *n = g_strdup_printf("st%d", i);
 
             diff_bytes(why, n, in->xsave + XS_ST(i), h->xsave + XS_ST(i),

@@ -31,6 +31,9 @@ typedef int (*hc_engine)(const struct host_regs *in, struct host_regs *out,
 /* The vector unit alone, on flat memory. */
 int hc_simd_engine(const struct host_regs *in, struct host_regs *out,
                    const struct insn *insn);
+/* Flips bits of CR0, CR4 and XCR0 against the usual ones. */
+void hc_simd_control(uint64_t cr0, uint64_t cr4, uint64_t xcr0);
+extern bool hc_ferr; /* FERR# was raised */
 bool hc_simd_covers(const struct x86_row *row);
 
 #endif
