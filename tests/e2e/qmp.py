@@ -65,7 +65,8 @@ class Case(unittest.TestCase):
         self.path = os.path.join(self.tmp.name, 'qmp')
         self.path2 = os.path.join(self.tmp.name, 'qmp2')
         listeners = []
-        argv = [BINARY, '-M', 'none', '-nodefaults', '-display', 'none']
+        argv = [BINARY, '-M', 'none', '-accel', 'qtest', '-nodefaults',
+                '-display', 'none']
         # Listening sockets are handed over, so that nothing need be polled.
         for i, path in enumerate((self.path, self.path2)):
             s = socket.socket(socket.AF_UNIX)
@@ -213,6 +214,50 @@ class Case(unittest.TestCase):
         self.assertEqual(q.cmd('remove-fd', {'fdset-id': r['fdset-id']}),
                          {'return': {}})
         self.assertIn('SCM_RIGHTS', self.error(q.cmd('add-fd')))
+
+    def hmp(self, line):
+        r = self.qmp.cmd('human-monitor-command', {'command-line': line})
+        return r['return'].replace('\r\n', '\n')
+
+    def test_human_commands(self):
+        for line, want in (
+                ('p/x 255', '0xff\n'), ('p /d -1', '-1\n'), ('p/o 8', '010\n'),
+                ('p/u -1', '18446744073709551615\n'), ('p/c 65', "'A'\n"),
+                ("p 'a'", '0x61\n'), ('p ~1 & 0xff', '0xfe\n'),
+                ('p -9223372036854775808 / -1', '0x8000000000000000\n'),
+                ('', ''), ('# words', ''), ('info', self.hmp('help info')),
+                ('? stop', 'stop|s  -- hold the guest\n'),
+                ('info foo', "unknown command: 'info foo'\n"),
+                ('info uuid', '00000000-0000-0000-0000-000000000000\n'),
+                ('cpu 4', 'invalid CPU index\n')):
+            self.assertEqual(self.hmp(line), want, line)
+        for line, want, name in (
+                ('p 1/0', 'division by zero', 'p'),
+                ('p (1', "')' expected", 'p'), ('p ' + '(' * 5000,
+                 'expression nested too deep', 'p'),
+                ('p', 'unexpected end of expression', 'p'),
+                ('p/z 1', "invalid char in format: 'z'", 'p'),
+                ('p 1 2', 'print|p: extraneous characters at the end of line',
+                 'p'),
+                ('p "a"', "invalid char '\"' in expression", 'p'),
+                ('getfd', 'getfd: string expected', 'getfd'),
+                ('getfd "a', 'unsupported or unterminated quoting', 'getfd'),
+                ('trace-event x maybe', "Expected 'on' or 'off'",
+                 'trace-event'),
+                ('info status x',
+                 'status: extraneous characters at the end of line',
+                 'info status')):
+            got = self.hmp(line)
+            if 'format' in want:
+                self.assertEqual(got, f'Error: {want}\n')
+            else:
+                self.assertEqual(got, f'{want}\nTry "help {name}" for more '
+                                 'information\n', line)
+        self.assertIn('system_reset  -- ', self.hmp('help'))
+        self.assertIn('Error: ', self.hmp('getfd a'))
+        self.assertIn('Error: ', self.hmp('watchdog_action foo'))
+        self.hmp('stop')
+        self.assertEqual(self.hmp('info status'), 'VM status: paused\n')
 
     def test_bad_input(self):
         q = self.qmp
