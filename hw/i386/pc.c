@@ -318,7 +318,8 @@ static bool pc_init_cpus(PCMachineState *pc, Error **errp)
 static bool pc_init_isa(PCMachineState *pc, Error **errp)
 {
     MachineState *m = &pc->m;
-    static IRQ a20 = { .handler = pc_a20 };
+    /* The keyboard controller's A20 and port 92h's are ORed. */
+    IRQOr *a20 = irq_or_new(irq_array_new(pc_a20, pc, 1), 2);
     static MemoryRegion ferr, delay;
     DeviceState *dev;
 
@@ -340,7 +341,12 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
     if (!device_realize(dev, &pc->isa->bus, errp)) {
         return false;
     }
-    device_connect_out(dev, "a20", 0, &a20);
+    device_connect_out(dev, "a20", 0, irq_or_input(a20, 0));
+    dev = device_new("i8042");
+    if (!device_realize(dev, &pc->isa->bus, errp)) {
+        return false;
+    }
+    device_connect_out(dev, "a20", 0, irq_or_input(a20, 1));
     memory_region_init_io(&ferr, NULL, &ferr_ops, NULL, "ioportF0", 1);
     memory_region_add_subregion(system_io(), 0xf0, &ferr);
     memory_region_init_io(&delay, NULL, &delay_ops, NULL, "ioport80", 1);
