@@ -511,6 +511,7 @@ static int undefined(struct cursor *c, struct insn *i, const struct pfx *x,
                      unsigned map, unsigned opcode, unsigned mode)
 {
     unsigned seg, z;
+    bool p66;
 
     if ((x86_follow[map][opcode] & 1) && i->modrm < 0xc0 &&
         !((map & 3) == 1 && (opcode & 0xfc) == 0x20)) {
@@ -520,19 +521,28 @@ static int undefined(struct cursor *c, struct insn *i, const struct pfx *x,
             mem32(c, i, x, (mode & DECODE_SIZE) == DECODE_64, false, &seg);
         }
     }
-    z = i->prefix & PFX_VEX || (mode & DECODE_SIZE) == DECODE_64
-            ? (i->prefix & (PFX_VEX | PFX_66)) == PFX_66 ? 2 : 4
-        : ((mode & DECODE_SIZE) == DECODE_32) != !!(i->prefix & PFX_66) ? 4
-                                                                        : 2;
+    /* VEX hides a 66h before it. */
+    p66 = (i->prefix & (PFX_VEX | PFX_66)) == PFX_66;
+    switch (mode & DECODE_SIZE) {
+    case DECODE_16:
+        z = p66 ? 4 : 2;
+        break;
+    case DECODE_32:
+        z = p66 ? 2 : 4;
+        break;
+    default:
+        z = p66 && !(x->rex & 8) ? 2 : 4;
+        break;
+    }
     switch (x86_follow[map][opcode] >> 1) {
     case 1:
         get(c, 1);
         break;
     case 2:
-        get(c, x->rex & 8 ? 4 : z);
+        get(c, z);
         break;
     case 3:
-        get(c, (x->rex & 8 ? 4 : z) + 2);
+        get(c, z + 2);
         break;
     }
     if (c->over) {

@@ -2,7 +2,7 @@
 /*
  * The decoder against the processor it runs on.
  *
- *   decoder-host [COUNT [SEED [MODE]]]     MODE 64 or 32
+ *   decoder-host [COUNT [SEED [MODE]]]     MODE 64, 32 or 16
  *
  * Random bytes, biased to opcodes and prefixes, are placed so that their first
  * N bytes end a page and the next page is not accessible.  A child under
@@ -18,12 +18,13 @@
  * ones end in #GP.  System calls (syscall, sysenter, int 80h) are left out.
  */
 #include "osdep.h"
+#include <asm/ldt.h>
 #include <cpuid.h>
 #include <elf.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
-#include <sys/uio.h>
+#include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include "target/i386/decode.h"
@@ -35,8 +36,12 @@
 static uint8_t *shared; /* the code page, mapped by both */
 static pid_t child;
 static uint64_t rng;
-static bool mode32;
-static uint16_t user_cs32 = 0x23, user_cs64 = 0x33;
+static bool mode32; /* or 16 */
+static bool mode16;
+/* Linux' selectors for user code, and the first of the LDT. */
+enum { CS32 = 0x23, CS64 = 0x33, CS16 = 0x07 };
+/* Where the code segment begins. */
+static uint64_t cs_base;
 
 static uint64_t rnd(void)
 {
@@ -69,8 +74,9 @@ static enum outcome step(const uint8_t *bytes, unsigned n, unsigned *adv)
     int status;
 
     memcpy(shared + 4096 - n, bytes, n);
+    start -= cs_base;
     r.rip = start;
-    r.cs = mode32 ? user_cs32 : user_cs64;
+    r.cs = mode16 ? CS16 : mode32 ? CS32 : CS64;
     r.ss = 0x2b;
     r.ds = r.es = mode32 ? 0x2b : 0;
     r.eflags = 0x202;
@@ -244,7 +250,9 @@ static void generate(uint8_t *b)
 static bool excluded(const uint8_t *b)
 {
     struct insn i;
-    int n = decode_insn(&i, b, 15, mode32 ? DECODE_32 : DECODE_64, XF_ALL);
+    int n = decode_insn(&i, b, 15,
+                        mode16 ? DECODE_16 : mode32 ? DECODE_32 : DECODE_64,
+                        XF_ALL);
 
     if (n < 0) {
         return false;
@@ -360,6 +368,21 @@ int main(int argc, char **argv)
     rng = argc > 2 ? strtoull(argv[2], NULL, 0) : 0x9e3779b97f4a7c15;
     mode32 = argc > 3 && strcmp(argv[3], "32") == 0;
     mode = mode32 ? DECODE_32 : DECODE_64;
+    mode16 = argc > 3 && strcmp(argv[3], "16") == 0;
+    if (mode16) {
+        struct user_desc desc = {
+            .base_addr = CODE_PAGE, .limit = 0xfffff, .limit_in_pages = 1,
+            .contents = MODIFY_LDT_CONTENTS_CODE,
+        };
+
+        mode32 = true; /* all but the operand size */
+        mode = DECODE_16;
+        cs_base = CODE_PAGE;
+        if (syscall(SYS_modify_ldt, 1, &desc, sizeof(desc)) != 0) {
+            printf("1..0 # SKIP no 16-bit segments here\n");
+            return 0;
+        }
+    }
     fd = memfd_create("code", 0);
     if (fd < 0 || ftruncate(fd, 4096) < 0) {
         perror("memfd");
@@ -425,7 +448,7 @@ int main(int argc, char **argv)
     print_kinds(kinds);
     printf("# %s-bit: %" PRIu64 " strings, %" PRIu64 " the same, %" PRIu64
            " explained, %" PRIu64 " different\n",
-           mode32 ? "32" : "64", run, same, explained, bad);
+           mode16 ? "16" : mode32 ? "32" : "64", run, same, explained, bad);
     printf("1..1\n%s 1 - decoder equals the host\n", bad ? "not ok" : "ok");
     return bad != 0;
 }
