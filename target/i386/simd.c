@@ -73,6 +73,8 @@ static const struct {
 static struct simd_row {
     const struct simd_form *form;
     uint8_t fast;
+    bool plain;       /* vec_plain() may do it */
+    uint8_t rm;       /* then: operand that is rm, 0 none */
 } *simd_rows;
 
 /* ---- traps -------------------------------------------------------------- */
@@ -110,6 +112,24 @@ static char *form_key(const char *form)
     return g_string_free(s, FALSE);
 }
 
+static void set_plain(struct simd_row *sr, const struct x86_row *row)
+{
+    const struct simd_form *f = sr->form;
+
+    if (!f || f->kind == 'm' || f->rm_file != 'x' || row->fl_w ||
+        f->role[0] != ROLE_REG ||
+        (row->access != ACC_W && row->access != ACC_RW)) {
+        return;
+    }
+    sr->plain = true;
+    for (unsigned n = 1; n < 4; n++) {
+        if (f->role[n] == ROLE_RM) {
+            sr->rm = n;
+        }
+        sr->plain &= f->role[n] != ROLE_IS4;
+    }
+}
+
 static void simd_init(void)
 {
     GHashTable *by_form =
@@ -131,6 +151,7 @@ static void simd_init(void)
             continue;
         }
         simd_rows[i].form = g_hash_table_lookup(by_form, key);
+        set_plain(&simd_rows[i], row);
         if ((row->flags & ROW_VEX) && *name == 'v') {
             name++;
         }
@@ -713,6 +734,57 @@ static NORETURN void raise_trap(CPUX86State *env, const struct simd_call *c)
     x86_raise(env, c->trap);
 }
 
+/* The common shape, 16 bytes: xmm, xmm or memory, perhaps a third. */
+static bool vec_plain(CPUX86State *env, const struct insn *insn,
+                      const struct x86_row *row, const struct simd_row *sr)
+{
+    const struct simd_form *f = sr->form;
+    uint8_t mem[32] __attribute__((aligned(16)));
+    uint8_t dump[16] __attribute__((aligned(16)));
+    uint8_t d = insn->opnd[0], rm = insn->opnd[sr->rm];
+    struct simd_call c;
+
+    if (OPND_FILE(d) != OPND_XMM ||
+        (INSN_L(insn) && (f->thunk[0][1] || f->thunk[1][1])) ||
+        sr->fast == FAST_INSERTPS) {
+        return false;
+    }
+    c.out_reg = simd_xmm(env, OPND_NUM(d));
+    c.reg = c.is4 = c.vvvv = c.out_reg;
+    if (f->role[1] == ROLE_VVVV) {
+        c.vvvv = simd_xmm(env, OPND_NUM(insn->opnd[1]));
+    }
+    if (OPND_FILE(rm) == OPND_MEM) {
+        unsigned size = insn->msize;
+
+        if (size < 16) {
+            memset(mem, 0, sizeof(mem));
+        }
+        vec_ld(env, mem_lin(env, insn, row, size, false), mem, size);
+        c.rm = mem;
+    } else {
+        c.rm = simd_xmm(env, OPND_NUM(rm));
+    }
+    c.x0 = simd_xmm(env, 0);
+    c.out_rm = c.out_x0 = dump;
+    c.trap = 0;
+    if (f->kind == 'i') {
+        simd_call_int(&c, pick_thunk(f, insn));
+    } else {
+        c.mxcsr = *img32(env, XS_MXCSR);
+        simd_call_fp(&c, pick_thunk(f, insn));
+        if (unlikely(c.trap)) {
+            raise_trap(env, &c);
+        }
+        *img32(env, XS_MXCSR) = c.mxcsr;
+    }
+    if (unlikely(c.trap)) {
+        raise_trap(env, &c);
+    }
+    zero_upper(env, row, OPND_NUM(d));
+    return true;
+}
+
 static void vec_exec(CPUX86State *env, const struct insn *insn,
                      const struct x86_row *row, const struct simd_row *sr)
 {
@@ -937,6 +1009,9 @@ void simd_exec(CPUX86State *env, const struct insn *insn)
     }
     if (!sr->form) {
         x86_raise(env, EXCP_UD);
+    }
+    if (sr->plain && vec_plain(env, insn, row, sr)) {
+        return;
     }
     vec_exec(env, insn, row, sr);
 }
