@@ -4,9 +4,10 @@
  * registers, flags and memory, on the host CPU (in place, under signal
  * handlers) and on the engine under test.
  *
- *   hostcmp [-n STATES] [-s SEED] [-r NAME] [-v]
+ *   hostcmp [-n STATES] [-s SEED] [-r NAME] [-v] [-l]
  *
- * STATES per row; NAME limits to rows of that mnemonic.  Compared: general
+ * STATES per row; NAME limits to rows of that mnemonic; -l lists the rows no
+ * state is made for.  Compared: general
  * registers, flags but those the row calls undefined, x87, MXCSR, vector
  * registers, memory, and the exception.  Not compared: FIP, FDP and FOP,
  * which differ between processors, and what the two leave in a fault's wake
@@ -580,7 +581,7 @@ int main(int argc, char **argv)
     bool verbose = false;
     int c;
 
-    while ((c = getopt(argc, argv, "n:s:r:v")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:r:vl")) != -1) {
         switch (c) {
         case 'n':
             states = (unsigned)strtoul(optarg, NULL, 0);
@@ -594,6 +595,13 @@ int main(int argc, char **argv)
         case 'v':
             verbose = true;
             break;
+        case 'l':
+            for (unsigned row = 0; row < x86_row_count; row++) {
+                if (!hc_simd_covers(&x86_rows[row])) {
+                    printf("%s\n", x86_rows[row].form);
+                }
+            }
+            return 0;
         default:
             return 2;
         }
