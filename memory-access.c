@@ -339,6 +339,16 @@ static unsigned chunk_size(const MemoryRegion *mr, hwaddr offset, hwaddr len)
     return size;
 }
 
+/*
+ * How many bytes after the one at @addr still belong to the device there.  The
+ * device that decodes the first byte takes the access whole, even where another
+ * one lies over its later bytes (CF9h within the 32-bit register at CF8h).
+ */
+static hwaddr device_left(const FlatRange *r, hwaddr addr)
+{
+    return memory_region_last(r->mr) - (r->offset + (addr - r->addr));
+}
+
 /* One device access of at most @len bytes at @addr.  BQL held.  Returns how
  * many bytes were done. */
 static hwaddr device_rw_locked(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
@@ -351,8 +361,8 @@ static hwaddr device_rw_locked(AddressSpace *as, hwaddr addr, MemTxAttrs attrs,
     if (!r || flat_range_is_direct(r, write)) {
         return 0; /* the map has changed: look again */
     }
-    if (r->last - addr < len - 1) {
-        len = r->last - addr + 1;
+    if (device_left(r, addr) < len - 1) {
+        len = device_left(r, addr) + 1;
     }
     if (write && (r->readonly || r->mr->kind == MR_ROM)) {
         log_guest_error("%s: write to read-only memory at 0x%" PRIx64 "\n",
@@ -510,7 +520,9 @@ static bool access_whole(AddressSpace *as, hwaddr addr, unsigned size,
     }
     FlatView *v = view_enter(as, &rcu);
     const FlatRange *r = flat_view_find(v, addr);
-    if (!r || r->last - addr < size - 1) {
+    if (!r || (flat_range_is_direct(r, write) ? r->last - addr
+                                              : device_left(r, addr)) <
+                  size - 1) {
         view_leave(rcu);
         return false;
     }
@@ -530,7 +542,8 @@ static bool access_whole(AddressSpace *as, hwaddr addr, unsigned size,
     bool taken = bql_take(), done = false;
     r = flat_view_find(atomic_load_explicit(&as->view, memory_order_acquire),
                        addr);
-    if (r && r->last - addr >= size - 1 && !flat_range_is_direct(r, write) &&
+    if (r && !flat_range_is_direct(r, write) &&
+        device_left(r, addr) >= size - 1 &&
         !(write && (r->readonly || r->mr->kind == MR_ROM))) {
         hwaddr offset = r->offset + (addr - r->addr);
         *result = write ? dispatch_write_locked(r->mr, offset, *val, size,
