@@ -51,6 +51,9 @@ struct CPUState {
     /* Set to leave the run function soon; accelerators may mirror it. */
     atomic_bool exit_request;
     _Atomic(CPUWork *) work; /* stack of queued work, newest first */
+    atomic_bool waiting;    /* in halt_cond's wait, or about to */
+    Error *start_error;     /* why the thread gave up at once */
+    atomic_bool in_guest;   /* runs guest code: cpu_exclusive() waits for it */
     AddressSpace *as;       /* what it sees; SMM has a second one */
     void *accel;            /* the accelerator's own per-vCPU data */
     /* Debugging (gdb): lock: bql, VM stopped. */
@@ -84,6 +87,16 @@ void cpu_run_on_async(CPUState *cpu, void (*fn)(CPUState *, void *),
 /* Every vCPU out of guest code; then @fn, then they go on.  Caller must not
  * hold a leaf lock.  Any thread. */
 void cpu_exclusive(void (*fn)(void *opaque), void *opaque);
+/* The same in two halves.  Lock order: BQL, then this. */
+void cpu_exclusive_begin(void);
+void cpu_exclusive_end(void);
+/* Accelerators, own thread: around guest code.  enter waits while somebody is
+ * exclusive; whoever blocks or takes the BQL must have left. */
+void cpu_guest_enter(CPUState *cpu);
+void cpu_guest_leave(CPUState *cpu);
+/* Asked to stop, to work, to let somebody be exclusive: leave the run
+ * function.  Own thread, from guest code. */
+bool cpu_guest_must_leave(CPUState *cpu);
 
 /* Stop and go, BQL; cpus_pause_all() returns when all stand. */
 void cpus_pause_all(void);

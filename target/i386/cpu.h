@@ -161,6 +161,8 @@ struct x86_regs {
     bool exc_pending;      /* exc_* is to be delivered at once */
     uint8_t exc_vector, exc_kind;
     uint32_t exc_error;
+    uint32_t interrupt_request; /* for vmstate; lives in CPUState */
+    bool a20;                   /* the same */
     uint64_t pending_db;   /* DR6 bits of a #DB held by a MOV SS shadow */
     uint8_t xsave[X86_XSAVE_SIZE] __attribute__((aligned(64)));
 };
@@ -186,7 +188,7 @@ struct tlb_info {
     uint64_t ram_offset;   /* of the page; ~0: not RAM */
     uint64_t vpage;        /* page this entry is for; valid if flags */
     uint64_t phys;         /* guest physical page */
-    uint8_t flags;         /* TLB_* */
+    uint16_t flags;        /* TLB_* */
 };
 #define TLB_VALID 1u       /* translation known, even if tags are withheld */
 #define TLB_GLOBAL 2u
@@ -196,6 +198,8 @@ struct tlb_info {
 #define TLB_MMIO 32u
 #define TLB_ROM 64u
 #define TLB_WATCH 128u
+#define TLB_READ 256u
+#define TLB_LOG 512
 
 /* Lazy arithmetic flags: what made them.  a, b and res are kept
  * sign-extended from the operand size, so nothing depends on the size. */
@@ -206,6 +210,20 @@ enum cc_rec {
     CC_INC, CC_DEC, /* CF is cc_b */
     CC_RES,     /* ZF, SF, PF of res; CF, OF, AF bits in cc_a */
 };
+
+/* A gdb watchpoint; type 2 write, 3 read, 4 both. */
+struct x86_watch {
+    vaddr addr, len;
+    int type;
+};
+
+/* Block key bits. */
+#define KEY_L 1u
+#define KEY_D 2u
+#define KEY_SSB 4u
+#define KEY_FLAT 8u
+#define KEY_USER 16u
+#define KEY_REAL 32u
 
 struct block;
 struct jce {
@@ -220,8 +238,8 @@ typedef struct X86CPU X86CPU;
 typedef struct CPUX86State {
     union {
         uint64_t regs[16]; /* GPRs */
-        uint64_t r[32];    /* [16]: rip of the block that runs;
-                              [17]: always 0 */
+        uint64_t r[32];    /* [16]: always 0; [17]: rip of the block that
+                              runs (INSN_NO_REG, INSN_RIP of decode.h) */
     };
     uint64_t rip;          /* of the instruction; valid outside block code */
     uint32_t eflags_sys;   /* all but FL_ARITH; with FL_1 */
@@ -232,14 +250,15 @@ typedef struct CPUX86State {
     uint32_t key;          /* block key (KEY_*) */
     uint8_t cpl, mmu_idx;
     bool code64;           /* CS.L with LMA */
-    bool in_guest_flag;
+    bool brk;              /* leave the block after this instruction */
     const void *cur;       /* instruction that runs (struct op) */
     uint64_t jc_gen;       /* generation << 48 | key_id */
     uint64_t seg_base[6];
     uint64_t a_mask;       /* ~0, or 2^32-1 outside 64-bit mode */
-    struct tlbe *tlb_cur;  /* = tlb[mmu_idx] */
+    struct tlbe *tlb_cur;  /* tlb[mmu_idx]; alignment checks: poison */
     X86CPU *cpu;
     sigjmp_buf *unwind;
+    int64_t ea_bias;       /* of bit-offset instructions */
     uint64_t insn_count;   /* instructions executed */
     uint64_t seg_flat;     /* bit per segment: base 0, limit 4G, rw */
 
@@ -262,15 +281,34 @@ typedef struct CPUX86State {
     } exc;
     bool ignne;
     bool halt_pending;
-    uint32_t non_global[MMU_MODES]; /* count of entries */
-    uint8_t iodelay;
+    /* Indexes of the non-global fills since they were last dropped; more
+     * than TLB_LOG: all are looked at. */
+    uint16_t fill_log[MMU_MODES][512];
+    uint32_t fill_count[MMU_MODES];
+    /* Physical pages the walker met. */
+    struct phys_page {
+        hwaddr page;       /* ~0: empty */
+        uint8_t *host;     /* NULL: MMIO */
+        uint64_t ram_offset;
+        bool readonly;
+    } phys_cache[256];
+    uint64_t large_filter; /* VA >> shift of pieces of large pages */
+    bool align_check;      /* AM and AC at CPL 3 */
+    uint8_t ext;           /* EXT bit of error codes: external event */
+    _Atomic bool logged;   /* some entry's stores are held back from a log */
     struct blockcache *bc;
     _Atomic uint64_t code_ack;  /* code epoch this vCPU has flushed for */
     _Atomic uint32_t tlb_flush_req; /* 1: all, 2: write tags */
-    _Atomic bool in_guest; /* false: others need not wait */
+    bool exclusive_bql;    /* ... and it took the BQL */
+    bool one_insn;         /* one-insn-per-tb */
+    bool no_chain;
+    bool rf_keep;          /* IRET has just set RF: for the next one */
+    uint64_t flush_count;  /* of the block pool */
+    bool exclusive;        /* between x86_exclusive_begin and _end */
     /* gdb and DR7 */
     bool watch_any;        /* some page carries a watchpoint */
-    bool single_only;      /* interpret one by one: TF, DR7 exec, gdb */
+    bool single_only;      /* interpret one by one: any of TF, RF, ... */
+    bool debug_single;     /* ... DR7 breakpoints, gdb */
     bool last_mem_write;
     uint64_t watch_hit;    /* DR6 bits of data watchpoints just hit */
     GArray *gdb_bp, *gdb_wp;
@@ -301,7 +339,9 @@ struct X86CPU {
     uint32_t phys_bits;
     unsigned nr_cores, nr_threads, nr_dies;
     uint64_t tsc_hz;
-    void *model_data;      /* cpuid.c's own */
+    bool amd;              /* vendor-dependent instruction details */
+    uint64_t decode_feat;  /* XF_* mask for the decoder */
+    const void *model_data;      /* cpuid.c's own */
 };
 
 static inline X86CPU *X86_CPU(CPUState *cs)
@@ -350,6 +390,9 @@ uint64_t x86_insn_ea(CPUX86State *env, const struct insn *insn);
 /* Linear address of @insn's memory operand of @size bytes, checked. */
 vaddr x86_insn_lin(CPUX86State *env, const struct insn *insn, unsigned size,
                    bool write);
+/* The same for an offset got elsewhere, in @insn's segment. */
+vaddr x86_ea_lin(CPUX86State *env, const struct insn *insn, uint64_t ea,
+                 unsigned size, bool write);
 
 /*
  * Memory by linear address, in the current mode; they raise #PF (and #AC)
@@ -407,7 +450,12 @@ void *x86_rmw_host(CPUX86State *env, vaddr lin, unsigned size);
 void x86_exclusive_begin(CPUX86State *env);
 void x86_exclusive_end(CPUX86State *env);
 
+/* Back from a device: enters guest code and serves what was queued. */
+void x86_guest_reenter(CPUX86State *env);
+
 /* Flags. */
+/* Condition 0-15 as in jcc's opcode. */
+bool x86_cond(const CPUX86State *env, unsigned cc);
 uint32_t x86_cc_get(const CPUX86State *env); /* FL_ARITH bits */
 static inline void x86_cc_set(CPUX86State *env, uint32_t fl)
 {
@@ -443,6 +491,17 @@ uint64_t x86_phys_ld(CPUX86State *env, hwaddr pa, unsigned size);
 void x86_phys_st(CPUX86State *env, hwaddr pa, uint64_t val, unsigned size);
 void x86_mmu_init(void);
 AddressSpace *x86_cpu_as(CPUX86State *env); /* with SMRAM in SMM */
+void x86_probe_sys(CPUX86State *env, vaddr lin, unsigned size, bool write);
+/* With the rights of @cpl: pushes onto another stack. */
+void x86_st_cpl(CPUX86State *env, vaddr lin, uint64_t val, unsigned size,
+                int cpl);
+void x86_smm_as_init(void);
+void x86_mmu_env_init(CPUX86State *env);
+void x86_mmu_update_mode(CPUX86State *env);
+/* Own thread (or exclusive): serve requests; drop permission to store. */
+void x86_tlb_serve_requests(CPUX86State *env);
+void x86_tlb_drop_write(CPUX86State *env);
+void x86_tlb_drop_write_ram(CPUX86State *env, uint64_t ram_page);
 /* Dirty log: sees every store again.  Waits for vCPUs. */
 void x86_dirty_sync(void);
 
@@ -463,6 +522,15 @@ void x86_syscall(CPUX86State *env);
 void x86_sysret(CPUX86State *env, unsigned osz);
 void x86_sysenter(CPUX86State *env);
 void x86_sysexit(CPUX86State *env, unsigned osz);
+void x86_set_cpl(CPUX86State *env, int cpl);
+/* Descriptor of @sel; raises @vec when outside its table. */
+void x86_read_desc(CPUX86State *env, uint16_t sel, int vec, uint32_t *lo,
+                   uint32_t *hi, vaddr *at);
+uint32_t x86_desc_limit(uint32_t lo, uint32_t hi);
+/* SS:ESP of @cpl from the TSS (long mode: RSPn, or IST when @ist). */
+uint64_t x86_tss_stack(CPUX86State *env, int cpl, int ist, uint16_t *ss);
+void x86_load_cs_desc(CPUX86State *env, uint16_t sel, uint32_t lo,
+                      uint32_t hi, vaddr at, int cpl);
 void x86_lldt(CPUX86State *env, uint16_t sel);
 void x86_ltr(CPUX86State *env, uint16_t sel);
 /* LAR, LSL, VERR, VERW: false leaves ZF clear. */
@@ -489,6 +557,13 @@ void x86_interrupt(CPUX86State *env, int vector, int kind, bool has_error,
 bool x86_deliver_exception(CPUX86State *env);
 /* Interrupts, NMI, SMI, INIT...: true if something was taken or changed. */
 bool x86_service_events(CPUX86State *env);
+/* seg.c: the gate of an IDT entry. */
+void x86_enter_gate(CPUX86State *env, uint16_t cs, uint64_t ip, unsigned size,
+                    int ist, bool trap, bool has_error, uint32_t error,
+                    uint64_t ret_rip);
+/* cpu.c.  BQL. */
+void x86_do_init(CPUX86State *env);
+void x86_do_sipi(CPUX86State *env);
 void x86_software_int(CPUX86State *env, int vector, int kind);
 void x86_raise_db(CPUX86State *env, uint64_t dr6_bits); /* trap, now */
 
@@ -522,7 +597,19 @@ void x86_interp_destroy(CPUX86State *env);
 static inline void x86_break(CPUX86State *env)
 {
     env->break_gen++;
+    env->brk = true;
 }
+/* Drops what jumps go through: a mapping changed. */
+static inline void x86_jc_flush(CPUX86State *env)
+{
+    env->jc_gen += UINT64_C(1) << 48;
+    if (unlikely(!(env->jc_gen >> 48))) {
+        memset(env->jc, 0xff, sizeof(env->jc));
+    }
+}
+uint64_t x86_code_epoch(void);
+/* The instruction's memory operand is on the stack segment. */
+bool x86_cur_is_stack(CPUX86State *env);
 /* The bytes of RAM at [ram_offset, +size) were written: drops code. */
 void x86_code_written(uint64_t ram_offset, uint64_t size);
 bool x86_page_has_code(uint64_t ram_offset);
@@ -537,6 +624,8 @@ void x86_fpu_reset(CPUX86State *env);
 void x86_cpuid(CPUX86State *env, uint32_t leaf, uint32_t sub, uint32_t out[4]);
 bool x86_cpuid_realize(X86CPU *cpu, Error **errp);
 
+CPUX86State *x86_env_new(X86CPU *cpu);
+void x86_env_free(X86CPU *cpu);
 /* cpu.c: the working copy into env->x and back (get/put_state do it). */
 void x86_env_to_regs(CPUX86State *env);
 void x86_regs_to_env(CPUX86State *env);
