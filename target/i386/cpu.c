@@ -103,7 +103,8 @@ void x86_do_init(CPUX86State *env)
 {
     CPUState *cs = &env->cpu->parent;
 
-    cpu_reset_interrupt(cs, CPU_INTERRUPT_INIT | CPU_INTERRUPT_SIPI);
+    /* A SIPI that came after the INIT stays. */
+    cpu_reset_interrupt(cs, CPU_INTERRUPT_INIT);
     x86_cpu_reset(env, true);
     x86_regs_to_env(env);
     if (env->cpu->apic && x86_apic_ops) {
@@ -175,6 +176,7 @@ bool x86_cpu_get_a20(CPUState *cs)
 
 void x86_cpu_init_ipi(CPUState *cs)
 {
+    cpu_reset_interrupt(cs, CPU_INTERRUPT_SIPI); /* one before it is void */
     cpu_interrupt(cs, CPU_INTERRUPT_INIT);
 }
 
