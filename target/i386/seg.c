@@ -742,11 +742,11 @@ static void far_return(CPUX86State *env, unsigned osz, unsigned pop_bytes,
             }
         }
         check_ip(env, ip, lo, hi);
-        x86_load_cs_desc(env, cs, lo, hi, at, cpl);
-        env->cpl = rpl;
         if (ss & ~3u) {
-            /* The accessed bit is the kernel's to write. */
-            set_accessed(env, &shi, sat);
+            set_accessed(env, &shi, sat); /* while nothing has changed */
+        }
+        x86_load_cs_desc(env, cs, lo, hi, at, rpl);
+        if (ss & ~3u) {
             x86_set_seg(env, R_SS, ss, desc_base(slo, shi),
                         x86_desc_limit(slo, shi), desc_attr(shi));
         } else {
