@@ -16,6 +16,7 @@
 #include "hw/acpi/piix4.h"
 #include "hw/boards.h"
 #include "hw/i386/i440fx.h"
+#include "hw/i386/x86-boot.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/nvram/fw_cfg.h"
@@ -261,6 +262,14 @@ static bool pc_init_fw_cfg(PCMachineState *pc, Error **errp)
     fw_cfg_add_i16(fw, FW_CFG_MAX_CPUS, m->smp.max_cpus);
     fw_cfg_add_i16(fw, FW_CFG_BOOT_MENU, m->boot_menu);
     fw_cfg_add_i32(fw, FW_CFG_IRQ0_OVERRIDE, 1);
+    if (m->kernel) {
+        const char *rom;
+
+        if (!x86_load_kernel(m, fw, pc->low_size, &rom, errp) ||
+            !fw_cfg_add_file(fw, "bootorder", rom, strlen(rom) + 1, errp)) {
+            return false;
+        }
+    }
     if (m->boot_reboot_timeout >= 0 &&
         !fw_cfg_add_file(fw, "etc/boot-fail-wait", &timeout, 4, errp)) {
         return false;
@@ -375,10 +384,6 @@ static bool pc_init(MachineState *m, Error **errp)
     uint8_t states[6] = { 0x80, 0, 0, 0, 0, 0x80 }; /* S0 to S5 */
 
     the_pc = pc;
-    if (m->kernel) {
-        error_setg(errp, "-kernel: direct boot is not in this build yet");
-        return false;
-    }
     pc->gsi_lines = irq_array_new(pc_gsi_set, pc, IOAPIC_PINS);
     for (unsigned i = 0; i < IOAPIC_PINS; i++) {
         pc->gsi[i] = &pc->gsi_lines[i];
