@@ -632,7 +632,5 @@ void x86_regs_to_env(CPUX86State *env);
 void x86_cpu_reset(CPUX86State *env, bool init); /* init: INIT, else RESET */
 extern const VMStateDescription vmstate_x86_regs;
 void x86_dump_regs(CPUX86State *env, GString *out, bool fpu);
-void x86_info_tlb(CPUX86State *env, GString *out);
-void x86_info_mem(CPUX86State *env, GString *out);
 
 #endif
