@@ -555,14 +555,15 @@ jump_taken: /* rip: same page if the chain is there */
         }
     }
     {
-        struct block *from = b;
+        /* A block that runs once lies where the next one is decoded. */
+        struct block *from = b->gen_ptr ? b : NULL;
         uint64_t at = env->r[INSN_RIP];
         uint64_t gen = env->flush_count;
         env->cur = NULL;
         goto lookup;
 chain1:
         if (((at + env->seg_base[R_CS]) ^ (env->rip + env->seg_base[R_CS])) >>
-                12 == 0 && from->gen_ptr && b->gen_ptr &&
+                12 == 0 && from && b->gen_ptr &&
             gen == env->flush_count && !env->no_chain) {
             from->chain[1] = b;
         }
@@ -603,13 +604,13 @@ fall_through:
             b = n;
             goto enter;
         }
-        struct block *from = b;
+        struct block *from = b->gen_ptr ? b : NULL;
         uint64_t at = env->r[INSN_RIP];
         uint64_t gen = env->flush_count;
         env->cur = NULL;
         b = block_get(env);
         if (((at + env->seg_base[R_CS]) ^ (env->rip + env->seg_base[R_CS])) >>
-                12 == 0 && from->gen_ptr && b->gen_ptr &&
+                12 == 0 && from && b->gen_ptr &&
             gen == env->flush_count) {
             from->chain[0] = b;
         }

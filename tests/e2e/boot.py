@@ -100,11 +100,14 @@ if any(os.path.exists(d + '/bios-256k.bin')
     kernel = os.environ.get('BOOT_KERNEL', TOP + '/build/guest/vmlinuz')
     initrd = os.environ.get('BOOT_INITRD', TOP + '/build/guest/initrd.gz')
     if os.path.exists(kernel) and os.path.exists(initrd):
-        case('linux',
-             ['-m', '512', '-serial', 'file:@LOG@', '-kernel', kernel,
-              '-initrd', initrd, '-append', 'console=ttyS0'],
-             'serial', r'BusyBox v|GUEST READY', 120,
-             lambda t: 'Kernel panic' not in t and 'Oops' not in t)
+        for n in (1, 2):
+            case(f'linux-smp{n}',
+                 ['-smp', str(n), '-m', '512', '-serial', 'file:@LOG@',
+                  '-kernel', kernel, '-initrd', initrd,
+                  '-append', 'console=ttyS0'],
+                 'serial', r'BusyBox v|GUEST READY', 120,
+                 lambda t, n=n: 'Kernel panic' not in t and 'Oops' not in t and
+                 (f'on {n} CPU' in t or f'GUEST cpus {n}' in t))
     else:
         skip('linux', 'no kernel (scripts/run fetches one)')
 else:
