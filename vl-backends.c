@@ -3,6 +3,7 @@
 #include "osdep.h"
 #include "vl.h"
 #include "chardev/char.h"
+#include "exec/runstate.h"
 #include "monitor/monitor.h"
 
 /* ---- what no part of this build takes ------------------------------------ */
@@ -58,7 +59,12 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
         error_setg(errp, "-overcommit cpu-pm=on: not in this build yet");
         return false;
     }
-    return refuse_list(&cfg->drives, "disks", NULL, errp) &&
+    if (cfg->snapshot) {
+        error_setg(errp, "-snapshot: disks: not in this build yet");
+        return false;
+    }
+    return refuse_text("k", cfg->keyboard, "keyboard layouts", errp) &&
+           refuse_list(&cfg->drives, "disks", NULL, errp) &&
            refuse_list(&cfg->blockdevs, "disks", NULL, errp) &&
            refuse_list(&cfg->netdevs, "network", NULL, errp) &&
            refuse_list(&cfg->nics, "network", "none", errp) &&
@@ -91,8 +97,18 @@ bool make_objects(const VMConfig *cfg, Error **errp)
     return true;
 }
 
+/* The escape character and `x` at a terminal that carries a mux. */
+static void quit_from_terminal(void)
+{
+    /* Whatever -no-shutdown says: the user wants the process to end. */
+    shutdown_action = SHUTDOWN_ACTION_POWEROFF;
+    system_shutdown_request(SHUTDOWN_CAUSE_HOST_UI);
+}
+
 bool make_chardevs(const VMConfig *cfg, Error **errp)
 {
+    mux_escape_char = cfg->escape_char;
+    mux_quit_hook = quit_from_terminal;
     for (size_t i = 0; i < cfg->chardevs.n; i++) {
         if (!chr_new_from_opts(cfg->chardevs.items[i]->opts, errp)) {
             error_prepend(errp, "%s: ", cfg->chardevs.items[i]->loc);

@@ -95,6 +95,11 @@ void chr_set_filename(Chardev *chr, char *filename)
     chr->filename = filename;
 }
 
+bool chr_frontend_open(const Chardev *chr)
+{
+    return chr->fe && chr->fe->open;
+}
+
 static void chardev_finalize(Object *obj)
 {
     Chardev *chr = (Chardev *)obj;

@@ -144,6 +144,24 @@ ObjectPropertyInfoList *qmp_device_list_properties(const char *typename,
     return type_props(typename, true, errp);
 }
 
+QObject *qmp_object_add(QObject *args, Error **errp)
+{
+    static const char *const needed[] = { "qom-type", "id" };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
+        if (!qdict_has(args, needed[i])) {
+            error_setg(errp, "Parameter '%s' is missing", needed[i]);
+            return NULL;
+        }
+        if (!qdict_get_str(args, needed[i])) {
+            error_setg(errp, "Invalid parameter type for '%s', expected: "
+                       "string", needed[i]);
+            return NULL;
+        }
+    }
+    return object_create_user(args, errp) ? qdict_new() : NULL;
+}
+
 void qmp_object_del(const char *id, Error **errp)
 {
     object_delete_user(id, errp);

@@ -526,24 +526,35 @@ static bool match_device(DeviceState *dev, void *opaque)
     return true;
 }
 
-static bool load_section(const char *id, const uint8_t *data, size_t len,
-                         Error **errp)
+/* Whose section that is; NULL: nobody's. */
+static const VMStateDescription *find_section(const char *id, void **opaque)
 {
     Lookup l = { .id = id };
     Section *s;
 
     list_foreach(s, &sections, node) {
         if (strcmp(s->id, id) == 0) {
-            return vmstate_load(s->vmsd, s->opaque, data, len, errp);
+            *opaque = s->opaque;
+            return s->vmsd;
         }
     }
     device_foreach(match_device, &l);
-    if (!l.dev) {
+    *opaque = l.dev;
+    return l.dev ? device_vmsd(l.dev) : NULL;
+}
+
+static bool load_section(const char *id, const uint8_t *data, size_t len,
+                         Error **errp)
+{
+    void *opaque;
+    const VMStateDescription *vmsd = find_section(id, &opaque);
+
+    if (!vmsd) {
         error_setg(errp, "the state has a section '%s' that this machine has "
                          "no device for", id);
         return false;
     }
-    return vmstate_load(device_vmsd(l.dev), l.dev, data, len, errp);
+    return vmstate_load(vmsd, opaque, data, len, errp);
 }
 
 bool vmstate_load_all(const uint8_t *data, size_t len, Error **errp)
@@ -584,4 +595,83 @@ bool vmstate_load_all(const uint8_t *data, size_t len, Error **errp)
         }
     }
     return false;
+}
+
+/* The next section; NULL at the end, without an error in our own stream. */
+static char *next_section(VMStateReader *r, const uint8_t **data,
+                          uint32_t *size)
+{
+    g_autofree char *id = NULL;
+    uint16_t len;
+    uint8_t more;
+
+    if (!vmstate_get_u8(r, &more, NULL) || !more ||
+        !vmstate_get_bytes(r, &len, 2, NULL)) {
+        return NULL;
+    }
+    len = GUINT16_FROM_LE(len);
+    id = g_malloc0(len + 1);
+    if (!vmstate_get_bytes(r, id, len, NULL) ||
+        !vmstate_get_u32(r, size, NULL)) {
+        return NULL;
+    }
+    *data = r->p;
+    return vmstate_get_bytes(r, NULL, *size, NULL) ? g_steal_pointer(&id)
+                                                   : NULL;
+}
+
+/* Field by field, as far as both have it. */
+static void compare_section(const char *id, const char *a, const char *b,
+                            GString *out)
+{
+    g_autoptr(QObject) da = json_parse(a, NULL), db = json_parse(b, NULL);
+    size_t start = out->len;
+
+    for (size_t i = 0; da && db && i < qdict_size(da); i++) {
+        const char *key = qdict_key_at(da, i);
+        QObject *vb = qdict_get(db, key);
+        g_autofree char *ta = json_to_string(qdict_value_at(da, i), false);
+        g_autofree char *tb = vb ? json_to_string(vb, false)
+                                 : g_strdup("absent");
+
+        if (strcmp(ta, tb) != 0) {
+            g_string_append_printf(out, "%s: %s: %s -> %s\n", id, key, ta, tb);
+        }
+    }
+    if (out->len == start) {
+        g_string_append_printf(out, "%s: %s -> %s\n", id, a, b);
+    }
+}
+
+unsigned vmstate_compare(const GByteArray *a, const GByteArray *b,
+                         GString *out)
+{
+    VMStateReader ra = { a->data + 8, a->data + a->len };
+    VMStateReader rb = { b->data + 8, b->data + b->len };
+    unsigned n = 0;
+
+    for (;;) {
+        const uint8_t *da = NULL, *db = NULL;
+        uint32_t la = 0, lb = 0;
+        g_autofree char *ia = next_section(&ra, &da, &la);
+        g_autofree char *ib = next_section(&rb, &db, &lb);
+
+        if (!ia && !ib) {
+            return n;
+        }
+        n += ia != NULL;
+        if (g_strcmp0(ia, ib) != 0) {
+            g_string_append_printf(out, "section %s became %s\n",
+                                   ia ? ia : "(none)", ib ? ib : "(none)");
+            return n;
+        }
+        if (la != lb || memcmp(da, db, la) != 0) {
+            void *opaque;
+            const VMStateDescription *vmsd = find_section(ia, &opaque);
+            g_autofree char *ta = vmstate_describe(vmsd, da, la);
+            g_autofree char *tb = vmstate_describe(vmsd, db, lb);
+
+            compare_section(ia, ta, tb, out);
+        }
+    }
 }

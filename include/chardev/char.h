@@ -50,6 +50,9 @@ extern void (*mux_quit_hook)(void);
 const char *chr_label(const Chardev *chr);
 const char *chr_filename(const Chardev *chr); /* "pty:/dev/pts/3" */
 
+/* Its front end (a mux: the one in focus) has handlers and is open. */
+bool chr_frontend_open(const Chardev *chr);
+
 /* False when it is taken by another front end. */
 bool chr_fe_init(CharFrontend *fe, Chardev *chr, Error **errp);
 void chr_fe_deinit(CharFrontend *fe);

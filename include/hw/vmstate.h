@@ -142,6 +142,10 @@ void vmstate_unregister(const VMStateDescription *vmsd, void *opaque);
 
 /* The whole machine but RAM.  VM stopped and drained; BQL. */
 GByteArray *vmstate_save_all(Error **errp);
+/* Appends a line for every field in which two such states differ
+ * ("SECTION: field: old -> new"); the number of sections of @a. */
+unsigned vmstate_compare(const GByteArray *a, const GByteArray *b,
+                         GString *out);
 bool vmstate_load_all(const uint8_t *data, size_t len, Error **errp);
 
 #endif
