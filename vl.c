@@ -277,6 +277,7 @@ static int fail(VMConfig *cfg, Error *err)
     error_report("%s", error_get_pretty(err));
     error_free(err);
     process_cleanup();
+    vmconfig_free(cfg);
     return 1;
 }
 
@@ -292,6 +293,7 @@ int main(int argc, char **argv)
         return fail(&cfg, err);
     }
     if (done) {
+        vmconfig_free(&cfg);
         return 0;
     }
     for (int type = 0; type < MODULE_TYPES; type++) {
@@ -302,6 +304,7 @@ int main(int argc, char **argv)
         return fail(&cfg, err);
     }
     if (done) {
+        vmconfig_free(&cfg);
         return 0;
     }
     if (!start_logging(&cfg, &err) || !refuse_absent(&cfg, &err) ||

@@ -56,7 +56,9 @@ void blocks_init(CPUX86State *env, uint64_t bytes)
         g_assert(pages != MAP_FAILED);
         g_once_init_leave(&once, 1);
     }
-    env->bc = g_new0(struct blockcache, 1);
+    env->bc = mmap(NULL, sizeof(*env->bc), PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g_assert(env->bc != MAP_FAILED);
     env->bc->size = bytes;
     env->bc->pool = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -68,7 +70,7 @@ void blocks_destroy(CPUX86State *env)
 {
     if (env->bc) {
         munmap(env->bc->pool, env->bc->size);
-        g_free(env->bc);
+        munmap(env->bc, sizeof(*env->bc));
         env->bc = NULL;
     }
 }
