@@ -469,8 +469,9 @@ static bool take_options(SocketChardev *s, QObject *opts, char **path,
 
     for (const char *const *k = later; *k; k++) {
         const char *v = qdict_get_str(opts, *k);
+        bool off = v ? !strcmp(v, "off") : !qdict_get_bool(opts, *k, true);
 
-        if (qdict_has(opts, *k) && !(v && !strcmp(v, "off"))) {
+        if (qdict_has(opts, *k) && !off) {
             error_setg(errp, "chardev: socket: option '%s' is not supported",
                        *k);
             return false;

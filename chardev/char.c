@@ -576,6 +576,9 @@ void chr_be_event(Chardev *chr, ChrEvent ev)
     if (fe && fe->event) {
         fe->event(fe->opaque, ev);
     }
+    if (ev == CHR_EVENT_CLOSED) {
+        chr_be_writable(chr); /* nobody is there to wait for */
+    }
 }
 
 void chr_be_writable(Chardev *chr)
