@@ -71,4 +71,8 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
     hmp_info_kvm, hmp_info_history, hmp_info_cpus, hmp_info_mtree,
     hmp_info_trace_events, hmp_info_qtree;
 
+/* Handlers in hmp-ui.c. */
+HmpHandler hmp_sendkey, hmp_mouse_move, hmp_mouse_button, hmp_mouse_set,
+    hmp_info_mice;
+
 #endif

@@ -10,6 +10,7 @@
 #include "exec/runstate.h"
 #include "hw/input/ps2.h"
 #include "hw/isa.h"
+#include "ui/input.h"
 #include "util/log.h"
 
 /* Status. */
@@ -45,6 +46,9 @@ typedef struct I8042State {
     /* Host side. */
     IRQ *irq_kbd, *irq_mouse, *a20;
     MemoryRegion data_io, cmd_io;
+    InputHandler *key_input, *mouse_input;
+    int dx, dy, dz;       /* movement since the last sync */
+    uint8_t buttons;
 } I8042State;
 
 static I8042State *the_i8042;
@@ -111,6 +115,7 @@ static void i8042_update(void *opaque)
             put_out(s, ps2_queue_get(&s->mouse.queue), true);
         }
     }
+    input_handler_set_leds(s->key_input, s->kbd.leds);
     i8042_update_irq(s);
 }
 
@@ -251,6 +256,66 @@ static const MemoryRegionOps cmd_ops = {
     .read = cmd_read, .write = cmd_write, .access = { .min = 1, .max = 1 },
 };
 
+/* --- from the user --- */
+
+static void key_event(void *opaque, QKeyCode code, bool down)
+{
+    I8042State *s = opaque;
+
+    ps2_keyboard_key(&s->kbd, input_number_of(code), down);
+}
+
+static void mouse_rel(void *opaque, InputAxis axis, int value)
+{
+    I8042State *s = opaque;
+    int *sum = axis == INPUT_AXIS_X ? &s->dx : &s->dy;
+
+    *sum = CLAMP((int64_t)*sum + value, -65536, 65536);
+}
+
+static void mouse_button(void *opaque, InputButton button, bool down)
+{
+    static const uint8_t bits[INPUT_BUTTON__MAX] = {
+        [INPUT_BUTTON_LEFT] = 1, [INPUT_BUTTON_RIGHT] = 2,
+        [INPUT_BUTTON_MIDDLE] = 4, [INPUT_BUTTON_SIDE] = 8,
+        [INPUT_BUTTON_EXTRA] = 16,
+    };
+    I8042State *s = opaque;
+
+    if (down && button == INPUT_BUTTON_WHEEL_UP) {
+        s->dz--;
+    } else if (down && button == INPUT_BUTTON_WHEEL_DOWN) {
+        s->dz++;
+    }
+    s->buttons = down ? s->buttons | bits[button] : s->buttons & ~bits[button];
+}
+
+static void mouse_sync(void *opaque)
+{
+    I8042State *s = opaque;
+
+    if (s->buttons != s->mouse.buttons) {
+        ps2_mouse_buttons(&s->mouse, s->buttons);
+    }
+    if (s->dx || s->dy || s->dz) {
+        ps2_mouse_move(&s->mouse, s->dx, s->dy, s->dz);
+    }
+    s->dx = s->dy = s->dz = 0;
+}
+
+static const InputHandlerOps key_input_ops = {
+    .name = "QEMU PS/2 Keyboard",
+    .mask = INPUT_KEY,
+    .key = key_event,
+};
+static const InputHandlerOps mouse_input_ops = {
+    .name = "QEMU PS/2 Mouse",
+    .mask = INPUT_BUTTON | INPUT_REL,
+    .button = mouse_button,
+    .rel = mouse_rel,
+    .sync = mouse_sync,
+};
+
 static void i8042_reset(DeviceState *dev)
 {
     I8042State *s = (I8042State *)dev;
@@ -280,6 +345,8 @@ static bool i8042_realize(DeviceState *dev, Error **errp)
         !isa_add_io(&s->isa, &s->cmd_io, &cmd_ops, s, 0x64, 1, errp)) {
         return false;
     }
+    s->key_input = input_handler_new(&key_input_ops, s);
+    s->mouse_input = input_handler_new(&mouse_input_ops, s);
     the_i8042 = s;
     return true;
 }
@@ -289,6 +356,8 @@ static void i8042_unrealize(DeviceState *dev)
     I8042State *s = (I8042State *)dev;
 
     the_i8042 = NULL;
+    input_handler_free(s->key_input);
+    input_handler_free(s->mouse_input);
     isa_del_io(&s->isa, &s->data_io);
     isa_del_io(&s->isa, &s->cmd_io);
 }

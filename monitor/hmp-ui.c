@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Human monitor commands about screens, keys and pointers. */
+#include "osdep.h"
+#include "hmp-int.h"
+#include "qapi/qapi-commands.h"
+#include "ui/input.h"
+
+/* "0x1d" or "29" is a scan code, "<" stands for "less". */
+static bool parse_key(const char *word, KeyValue *v)
+{
+    char *end;
+
+    if (g_str_has_prefix(word, "0x")) {
+        v->type = KEY_VALUE_KIND_NUMBER;
+        v->u.number.data = g_ascii_strtoull(word, &end, 16);
+        return !*end && v->u.number.data > 0 && v->u.number.data <= 0xff;
+    }
+    v->type = KEY_VALUE_KIND_QCODE;
+    return QKeyCode_parse("keys", strcmp(word, "<") ? word : "less",
+                          &v->u.qcode.data, NULL);
+}
+
+void hmp_sendkey(Hmp *mon, const QObject *args, Error **errp)
+{
+    const char *text = qdict_get_str(args, "keys");
+    g_auto(GStrv) words = g_strsplit(text, "-", -1);
+    g_autoptr(KeyValueList) list = NULL;
+    KeyValueList **tail = &list;
+
+    for (int i = 0; words[i]; i++) {
+        KeyValue *v = g_new0(KeyValue, 1);
+
+        QAPI_LIST_APPEND(tail, v);
+        if (!parse_key(words[i], v)) {
+            hmp_printf(mon, "invalid parameter: %s\n", words[i]);
+            return;
+        }
+    }
+    qmp_send_key(list, qdict_has(args, "hold"), qdict_get_int(args, "hold", 0),
+                 errp);
+}
+
+void hmp_mouse_move(Hmp *mon, const QObject *args, Error **errp)
+{
+    int64_t dz = qdict_get_int(args, "dz", 0);
+    InputButton wheel = dz < 0 ? INPUT_BUTTON_WHEEL_UP
+                               : INPUT_BUTTON_WHEEL_DOWN;
+
+    input_send_rel(NULL, INPUT_AXIS_X, qdict_get_int(args, "dx", 0));
+    input_send_rel(NULL, INPUT_AXIS_Y, qdict_get_int(args, "dy", 0));
+    if (dz) {
+        input_send_button(NULL, wheel, true);
+        input_sync(NULL);
+        input_send_button(NULL, wheel, false);
+    }
+    input_sync(NULL);
+}
+
+void hmp_mouse_button(Hmp *mon, const QObject *args, Error **errp)
+{
+    static unsigned last; /* what this command pressed and not released */
+    unsigned state = qdict_get_int(args, "state", 0);
+
+    /* 1 left, 2 middle, 4 right: the order of InputButton. */
+    input_send_buttons(NULL, &last, state & 7);
+    input_sync(NULL);
+}
+
+void hmp_mouse_set(Hmp *mon, const QObject *args, Error **errp)
+{
+    int64_t index = qdict_get_int(args, "index", 0);
+
+    if (!input_choose_mouse(index)) {
+        hmp_printf(mon, "Mouse at index '%" PRId64 "' not found\n", index);
+    }
+}
+
+void hmp_info_mice(Hmp *mon, const QObject *args, Error **errp)
+{
+    g_autoptr(MouseInfoList) list = qmp_query_mice(NULL);
+
+    if (!list) {
+        hmp_printf(mon, "No mouse devices connected\n");
+    }
+    for (MouseInfoList *m = list; m; m = m->next) {
+        hmp_printf(mon, "%c Mouse #%" PRId64 ": %s%s\n",
+                   m->value->current ? '*' : ' ', m->value->index,
+                   m->value->name, m->value->absolute ? " (absolute)" : "");
+    }
+}
