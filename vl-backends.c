@@ -66,9 +66,6 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
     return refuse_text("k", cfg->keyboard, "keyboard layouts", errp) &&
            refuse_list(&cfg->drives, "disks", NULL, errp) &&
            refuse_list(&cfg->blockdevs, "disks", NULL, errp) &&
-           refuse_list(&cfg->netdevs, "network", NULL, errp) &&
-           refuse_list(&cfg->nics, "network", "none", errp) &&
-           refuse_list(&cfg->nets, "network", "none", errp) &&
            refuse_list(&cfg->vncs, "VNC", "none", errp) &&
            refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
            refuse_list(&cfg->numa, "NUMA", NULL, errp) &&

@@ -4,6 +4,7 @@
 #include "vl.h"
 #include "exec/accel.h"
 #include "hw/qdev.h"
+#include "net/net.h"
 #include "util/datadir.h"
 #include "util/log.h"
 #include "util/option.h"
@@ -158,6 +159,17 @@ bool answer_help(const VMConfig *cfg, bool *done, Error **errp)
     }
     if (data_dir_help(cfg)) {
         datadir_print(stdout);
+        return true;
+    }
+    if (wants_help(&cfg->netdevs) || wants_help(&cfg->nics) ||
+        wants_help(&cfg->nets)) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        netdev_help(text);
+        fputs(text->str, stdout);
+        return true;
+    }
+    if (nic_help(cfg)) {
         return true;
     }
     item = wants_help(&cfg->devices);

@@ -11,6 +11,7 @@
 #include "exec/qtest.h"
 #include "exec/runstate.h"
 #include "monitor/monitor.h"
+#include "net/net.h"
 #include "util/datadir.h"
 #include "util/fdset.h"
 #include "util/log.h"
@@ -218,8 +219,8 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
     add_globals(cfg, mi);
     m = make_machine(cfg, mi, errp);
     if (!m || !make_objects(cfg, errp) || !make_chardevs(cfg, errp) ||
-        !make_ports(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
-        !mi->init(m, errp) || !make_devices(cfg, errp)) {
+        !make_ports(cfg, m, errp) || !make_netdevs(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
+        !mi->init(m, errp) || !make_nics(m, errp) || !make_devices(cfg, errp)) {
         return false;
     }
     object_check_globals_used();
@@ -267,6 +268,7 @@ static bool enter_guest(const VMConfig *cfg, Error **errp)
 static void clean_up(VMConfig *cfg)
 {
     monitor_cleanup();
+    net_cleanup();
     process_cleanup();
     vmconfig_free(cfg);
 }
@@ -276,6 +278,7 @@ static int fail(VMConfig *cfg, Error *err)
     /* One line; advice that an error carries is for monitors. */
     error_report("%s", error_get_pretty(err));
     error_free(err);
+    net_cleanup();
     process_cleanup();
     vmconfig_free(cfg);
     return 1;

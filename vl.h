@@ -20,6 +20,12 @@ bool make_objects(const VMConfig *cfg, Error **errp);
 bool make_chardevs(const VMConfig *cfg, Error **errp);
 bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp);
 bool make_monitors(const VMConfig *cfg, Error **errp);
+/* vl-net.c: back ends of -netdev, -net, -nic; then the cards of the last two
+ * and the default one. */
+bool make_netdevs(const VMConfig *cfg, MachineState *m, Error **errp);
+bool make_nics(MachineState *m, Error **errp);
+/* Prints the models when a card's is "help". */
+bool nic_help(const VMConfig *cfg);
 /* Refuses, naming the option, what no part of this build takes. */
 bool refuse_absent(const VMConfig *cfg, Error **errp);
 

@@ -4,6 +4,8 @@
 #include "hmp-int.h"
 
 const HmpCommand hmp_commands[] = {
+    { "announce_self", "interfaces:str? id:str?", "[interfaces] [id]",
+      "have the network cards announce their addresses", hmp_announce_self },
     { "closefd", "fdname:str", "name",
       "close a descriptor received with getfd", hmp_closefd },
     { "cont|c", "", "", "let the guest run", hmp_cont },
@@ -27,6 +29,10 @@ const HmpCommand hmp_commands[] = {
       "move the mouse, turn its wheel", hmp_mouse_move },
     { "mouse_set", "index:int", "index", "choose the mouse that gets events",
       hmp_mouse_set },
+    { "netdev_add", "netdev:rest", "[user|tap|socket|...],id=str[,prop=value]",
+      "add a network back end", hmp_netdev_add },
+    { "netdev_del", "id:str", "id", "remove a network back end",
+      hmp_netdev_del },
     { "nmi", "", "", "send a non-maskable interrupt", hmp_nmi },
     { "o", "fmt:fmt addr:int val:int", "/fmt addr value",
       "write an I/O port", hmp_io_write },
@@ -39,6 +45,8 @@ const HmpCommand hmp_commands[] = {
     { "sendkey", "keys:str hold:int?", "keys [hold_ms]",
       "press keys together (ctrl-alt-f1), for 100 ms by default",
       hmp_sendkey },
+    { "set_link", "name:str up:bool", "name on|off",
+      "plug or pull a network cable", hmp_set_link },
     { "stop|s", "", "", "hold the guest", hmp_stop },
     { "sum", "start:expr size:expr", "addr size",
       "16-bit checksum (BSD) of guest physical memory", hmp_sum },
@@ -64,6 +72,7 @@ const HmpCommand hmp_info_commands[] = {
     { "mtree", "-f:flat", "[-f]",
       "show the memory map (-f: as it is seen, flat)", hmp_info_mtree },
     { "name", "", "", "show the name of the machine", hmp_info_name },
+    { "network", "", "", "show the network's clients", hmp_info_network },
     { "qtree", "", "", "show the devices", hmp_info_qtree },
     { "status", "", "", "show the run state", hmp_info_status },
     { "trace-events", "name:str?", "[name]",

@@ -21,8 +21,34 @@ static char *take_value(const char **p)
     return g_string_free(s, FALSE);
 }
 
+/* A key of @lists gathers its values as [{"str": value}, ...]. */
+static void put_value(QObject *dict, const char *key, const char *value,
+                      const char *const *lists)
+{
+    QObject *list, *item;
+
+    if (!lists || !g_strv_contains(lists, key)) {
+        qdict_put(dict, key, qstring_new(value));
+        return;
+    }
+    list = qdict_get(dict, key);
+    if (!list) {
+        list = qlist_new();
+        qdict_put(dict, key, list);
+    }
+    item = qdict_new();
+    qdict_put_str(item, "str", value);
+    qlist_append(list, item);
+}
+
 QObject *keyval_parse(const char *text, const char *implied, bool *help,
                       Error **errp)
+{
+    return keyval_parse_lists(text, implied, NULL, help, errp);
+}
+
+QObject *keyval_parse_lists(const char *text, const char *implied,
+                            const char *const *lists, bool *help, Error **errp)
 {
     g_autoptr(QObject) dict = qdict_new();
     const char *p = text;
@@ -61,7 +87,7 @@ QObject *keyval_parse(const char *text, const char *implied, bool *help,
                 value = g_strdup("on");
             }
         }
-        qdict_put(dict, key, qstring_new(value));
+        put_value(dict, key, value, lists);
         first = false;
     }
     return g_steal_pointer(&dict);

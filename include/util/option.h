@@ -19,7 +19,11 @@
  */
 QObject *keyval_parse(const char *text, const char *implied, bool *help,
                       Error **errp);
-/* The same, but JSON text gives its typed dict. */
+/* The same, but the keys of @lists (NULL-terminated) may be repeated: each
+ * gives a list of dicts {"str": VALUE}, QAPI's `String`. */
+QObject *keyval_parse_lists(const char *text, const char *implied,
+                            const char *const *lists, bool *help, Error **errp);
+/* As keyval_parse(), but JSON text gives its typed dict. */
 QObject *keyval_or_json_parse(const char *text, const char *implied,
                               bool *help, Error **errp);
 /* Turns dotted keys ("file.driver", "list.0") into nested dicts and lists. */
