@@ -59,13 +59,7 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
         error_setg(errp, "-overcommit cpu-pm=on: not in this build yet");
         return false;
     }
-    if (cfg->snapshot) {
-        error_setg(errp, "-snapshot: disks: not in this build yet");
-        return false;
-    }
     return refuse_text("k", cfg->keyboard, "keyboard layouts", errp) &&
-           refuse_list(&cfg->drives, "disks", NULL, errp) &&
-           refuse_list(&cfg->blockdevs, "disks", NULL, errp) &&
            refuse_list(&cfg->vncs, "VNC", "none", errp) &&
            refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
            refuse_list(&cfg->numa, "NUMA", NULL, errp) &&

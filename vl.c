@@ -7,6 +7,7 @@
 #include "osdep.h"
 #include "process.h"
 #include "vl.h"
+#include "block/block.h"
 #include "exec/accel.h"
 #include "exec/qtest.h"
 #include "exec/runstate.h"
@@ -219,8 +220,10 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
     add_globals(cfg, mi);
     m = make_machine(cfg, mi, errp);
     if (!m || !make_objects(cfg, errp) || !make_chardevs(cfg, errp) ||
-        !make_ports(cfg, m, errp) || !make_netdevs(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
-        !mi->init(m, errp) || !make_nics(m, errp) || !make_devices(cfg, errp)) {
+        !make_ports(cfg, m, errp) || !make_drives(cfg, m, errp) ||
+        !make_netdevs(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
+        !mi->init(m, errp) || !make_nics(m, errp) ||
+        !make_devices(cfg, errp) || !drive_check_orphans(errp)) {
         return false;
     }
     object_check_globals_used();

@@ -15,6 +15,9 @@ MachineState *make_machine(const VMConfig *cfg, const MachineInfo *mi,
                            Error **errp);
 bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp);
 
+/* vl-block.c: -blockdev, -drive and the drives a machine has by default. */
+bool make_drives(const VMConfig *cfg, const MachineState *m, Error **errp);
+
 /* vl-backends.c: objects, character devices, ports, monitors. */
 bool make_objects(const VMConfig *cfg, Error **errp);
 bool make_chardevs(const VMConfig *cfg, Error **errp);

@@ -6,7 +6,7 @@
  * Drivers are plain blocking code.  Their I/O functions run on pool workers,
  * many at once, with no lock of ours held; what they share they lock
  * themselves.  Opening, closing and changing the graph happens under the BQL
- * with the workers out of the nodes concerned (node_drain_begin()).
+ * with the workers out of the nodes concerned (block_pause_begin()).
  */
 #ifndef BLOCK_INT_H
 #define BLOCK_INT_H
@@ -216,7 +216,6 @@ typedef struct TrackedRequest {
     uint64_t offset, bytes;
     bool serialising;
     bool write;
-    struct TrackedRequest *waiting_for;
 } TrackedRequest;
 
 typedef struct DirtyBitmap DirtyBitmap;
@@ -290,6 +289,10 @@ void node_unref(BlockNode *n); /* the last one closes it; NULL is fine */
 BlockEdge *node_attach_child(BlockNode *parent, BlockNode *child,
                              const char *role, Error **errp); /* takes a ref */
 void node_detach_child(BlockEdge *e);
+/* A backend's hold, detached like the others. */
+BlockEdge *node_attach_backend(BlockBackend *blk, BlockNode *child,
+                               unsigned perm, unsigned shared, Error **errp);
+bool edge_set_perm(BlockEdge *e, unsigned perm, unsigned shared, Error **errp);
 /* Makes all parents of @from point to @to (filters inserted or taken out). */
 bool node_replace(BlockNode *from, BlockNode *to, Error **errp);
 bool node_set_backing(BlockNode *n, BlockNode *backing, Error **errp);
@@ -309,9 +312,9 @@ bool block_path_has_protocol(const char *path);
 /* "json:{...}" or a file name; g_free. */
 char *node_describe(const BlockNode *n);
 
-/* Keeps workers out of @n and everything above it; nests.  BQL. */
-void node_drain_begin(BlockNode *n);
-void node_drain_end(BlockNode *n);
+/* Keeps workers out of the whole graph, so that it can change; nests.  BQL. */
+void block_pause_begin(void);
+void block_pause_end(void);
 
 /* Marks the image damaged: no writes from now on; tells the user once. */
 void node_mark_corrupt(BlockNode *n, bool fatal, int64_t offset, int64_t size,
@@ -381,6 +384,12 @@ uint64_t dirty_bitmap_next(DirtyBitmap *b, uint64_t offset, bool dirty);
 /* A write happened (I/O path). */
 void node_bitmaps_mark(BlockNode *n, uint64_t offset, uint64_t bytes);
 void node_bitmaps_resize(BlockNode *n, uint64_t bytes);
+
+/* A temporary overlay over @base that is gone when it is closed. */
+BlockNode *block_temp_overlay(BlockNode *base, Error **errp);
+/* cache=MODE of -drive and the tools; false: no such mode. */
+bool block_cache_mode(const char *mode, unsigned *flags, bool *writethrough);
+void drives_cleanup(void);
 
 /* ---- creating image files ------------------------------------------------------ */
 

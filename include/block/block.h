@@ -93,7 +93,7 @@ typedef void (*BlockDone)(void *opaque, int ret);
 /*
  * The vectors and what they point at stay valid until @done, which always
  * comes, later (never from within the call), once.  @offset and length are
- * bytes; outside the image gives -EIO.  A stopped VM's requests wait.
+ * bytes; outside the image gives -EIO.
  */
 BlockRequest *blk_aio_preadv(BlockBackend *blk, uint64_t offset,
                              const struct iovec *iov, int niov, unsigned flags,
@@ -131,8 +131,6 @@ void blk_drain(BlockBackend *blk);
 void blk_drain_all(void);
 /* Flushes every node; 0 or the first -errno. */
 int blk_flush_all(void);
-/* Holds new requests back / lets them go (VM stopped: all backends). */
-void blk_hold_all(bool hold);
 bool blk_in_flight(const BlockBackend *blk);
 
 /* ---- errors: rerror=, werror= ---------------------------------------------- */
@@ -179,7 +177,6 @@ BlockBackend *blk_find_by_qdev(const char *qdev);
 bool blk_has_removable_media(const BlockBackend *blk);
 /* The guest opened or closed the tray: tells clients. */
 void blk_eject(BlockBackend *blk, bool open);
-void blk_lock_medium(BlockBackend *blk, bool locked);
 
 /* "drive": a backend's name or a node's; field type BlockBackend *. */
 extern const PropertyInfo prop_drive;
