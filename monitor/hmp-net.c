@@ -56,3 +56,40 @@ void hmp_announce_self(Hmp *mon, const QObject *args, Error **errp)
     }
     qmp_announce_self(p, errp);
 }
+
+void hmp_info_usernet(Hmp *mon, const QObject *args, Error **errp)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    net_user_print(text);
+    hmp_printf(mon, "%s", text->str);
+}
+
+/* "[netdev] rule" */
+static void hostfwd(const QObject *args, bool add, Error **errp)
+{
+    const char *first = qdict_get_str(args, "arg1");
+    const char *second = qdict_get_str(args, "arg2");
+
+    net_user_hostfwd(second ? first : NULL, second ? second : first, add,
+                     errp);
+}
+
+void hmp_hostfwd_add(Hmp *mon, const QObject *args, Error **errp)
+{
+    hostfwd(args, true, errp);
+}
+
+void hmp_hostfwd_remove(Hmp *mon, const QObject *args, Error **errp)
+{
+    Error *err = NULL;
+
+    hostfwd(args, false, &err);
+    if (!err) {
+        const char *second = qdict_get_str(args, "arg2");
+
+        hmp_printf(mon, "host forwarding rule for %s removed\n",
+                   second ? second : qdict_get_str(args, "arg1"));
+    }
+    error_propagate(errp, err);
+}

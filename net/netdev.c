@@ -312,7 +312,7 @@ NetClient *net_hub_port_new(int id, const char *name, NetClient *peer,
                                      name ? name : own);
     p->hub = hub;
     p->id = hub->next_port++;
-    list_append(&hub->ports, &p->node);
+    list_prepend(&hub->ports, &p->node);
     net_client_set_text(&p->nc, "hubid=%d", id);
     return &p->nc;
 }

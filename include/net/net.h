@@ -234,6 +234,10 @@ bool net_open_on_hub(const Netdev *opts, int hub, Error **errp);
 NetClient *net_hub_port_new(int id, const char *name, NetClient *peer,
                             Error **errp);
 
+/* User networks, for the monitor: adds "tcp::2222-:22" or removes
+ * "tcp::2222" (@id NULL: the first network); `info usernet`. */
+bool net_user_hostfwd(const char *id, const char *rule, bool add, Error **errp);
+void net_user_print(GString *out);
 /* The VM runs or stands still: stopped guests receive nothing. */
 void net_set_running(bool running);
 /* Closes all back ends (end of the program). */
