@@ -234,6 +234,9 @@ bool net_open_on_hub(const Netdev *opts, int hub, Error **errp);
 NetClient *net_hub_port_new(int id, const char *name, NetClient *peer,
                             Error **errp);
 
+/* A tap's descriptor, for vhost; -1: not a tap. */
+int net_tap_fd(NetClient *nc);
+
 /* User networks, for the monitor: adds "tcp::2222-:22" or removes
  * "tcp::2222" (@id NULL: the first network); `info usernet`. */
 bool net_user_hostfwd(const char *id, const char *rule, bool add, Error **errp);
