@@ -73,7 +73,7 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
 
 /* Handlers in hmp-ui.c. */
 HmpHandler hmp_sendkey, hmp_mouse_move, hmp_mouse_button, hmp_mouse_set,
-    hmp_info_mice;
+    hmp_screendump, hmp_info_mice;
 /* Handlers in hmp-net.c. */
 HmpHandler hmp_info_network, hmp_set_link, hmp_netdev_add, hmp_netdev_del,
     hmp_announce_self, hmp_info_usernet, hmp_hostfwd_add, hmp_hostfwd_remove;

@@ -88,3 +88,30 @@ void hmp_info_mice(Hmp *mon, const QObject *args, Error **errp)
                    m->value->name, m->value->absolute ? " (absolute)" : "");
     }
 }
+
+/* FILE [-f FORMAT] [DEVICE [HEAD]] */
+void hmp_screendump(Hmp *mon, const QObject *args, Error **errp)
+{
+    const char *rest = qdict_get_str(args, "rest");
+    g_auto(GStrv) words = g_strsplit_set(rest ? rest : "", " \t", -1);
+    const char *device = NULL, *head = NULL;
+    ImageFormat format = IMAGE_FORMAT_PPM;
+
+    for (int i = 0; words[i]; i++) {
+        if (!*words[i]) {
+            continue;
+        }
+        if (!strcmp(words[i], "-f") && words[i + 1]) {
+            if (!ImageFormat_parse("format", words[++i], &format, errp)) {
+                return;
+            }
+        } else if (!device) {
+            device = words[i];
+        } else {
+            head = words[i];
+        }
+    }
+    qmp_screendump(qdict_get_str(args, "filename"), device, head != NULL,
+                   head ? g_ascii_strtoll(head, NULL, 0) : 0, true, format,
+                   errp);
+}

@@ -378,6 +378,25 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
     return true;
 }
 
+/* The card of -vga; those given as devices come later. */
+static bool pc_init_vga(PCMachineState *pc, Error **errp)
+{
+    const char *name = pc->m.vga;
+
+    if (!name || !strcmp(name, "none")) {
+        return true;
+    }
+    if (!strcmp(name, "std")) {
+        return pci_create(pc->pci, -1, "VGA", errp) != NULL;
+    }
+    if (!strcmp(name, "cirrus")) {
+        return pci_create(pc->pci, -1, "cirrus-vga", errp) != NULL;
+    }
+    error_setg(errp, "-vga %s: this build has no such card, std, cirrus and "
+                     "none are there", name);
+    return false;
+}
+
 static bool pc_init(MachineState *m, Error **errp)
 {
     PCMachineState *pc = (PCMachineState *)m;
@@ -399,7 +418,7 @@ static bool pc_init(MachineState *m, Error **errp)
                             errp);
     pc->isa = pc->pci ? piix3_create(pc->pci, pc->gsi, errp) : NULL;
     pc->fw_cfg = pc->isa ? fw_cfg_create(system_io(), errp) : NULL;
-    if (!pc->fw_cfg || !pc_init_isa(pc, errp) ||
+    if (!pc->fw_cfg || !pc_init_isa(pc, errp) || !pc_init_vga(pc, errp) ||
         !piix4_pm_create(pc->pci, pc->gsi[9], &states[3], &states[4], errp) ||
         !fw_cfg_add_file(pc->fw_cfg, "etc/system-states", states,
                          sizeof(states), errp) ||
