@@ -336,6 +336,9 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
         return false;
     }
     isa_bus_set_irqs(pc->isa, pc->gsi);
+    if (!i8237_pair_create(pc->isa, errp)) {
+        return false;
+    }
     pc->ioapic = ioapic_create(system_memory(), IOAPIC_DEFAULT_BASE, errp);
     pc->pit = pc->ioapic ? pit_create(pc->isa, pc->gsi[0], errp) : NULL;
     pc->rtc = pc->pit ? rtc_create(pc->isa, &m->rtc, errp) : NULL;
