@@ -77,9 +77,15 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
 
 /* ---- objects and character devices --------------------------------------- */
 
-bool make_objects(const VMConfig *cfg, Error **errp)
+bool make_objects(const VMConfig *cfg, bool late, Error **errp)
 {
     for (size_t i = 0; i < cfg->objects.n; i++) {
+        const char *type = qdict_get_str(cfg->objects.items[i]->opts,
+                                         "qom-type");
+
+        if (late != !g_strcmp0(type, "rng-egd")) {
+            continue;
+        }
         if (!object_create_user(cfg->objects.items[i]->opts, errp)) {
             error_prepend(errp, "%s: ", cfg->objects.items[i]->loc);
             return false;

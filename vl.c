@@ -219,7 +219,8 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
     }
     add_globals(cfg, mi);
     m = make_machine(cfg, mi, errp);
-    if (!m || !make_objects(cfg, errp) || !make_chardevs(cfg, errp) ||
+    if (!m || !make_objects(cfg, false, errp) || !make_chardevs(cfg, errp) ||
+        !make_objects(cfg, true, errp) ||
         !make_ports(cfg, m, errp) || !make_drives(cfg, m, errp) ||
         !make_netdevs(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
         !mi->init(m, errp) || !make_nics(m, errp) ||

@@ -19,7 +19,8 @@ bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp);
 bool make_drives(const VMConfig *cfg, const MachineState *m, Error **errp);
 
 /* vl-backends.c: objects, character devices, ports, monitors. */
-bool make_objects(const VMConfig *cfg, Error **errp);
+/* @late: those that name a character device. */
+bool make_objects(const VMConfig *cfg, bool late, Error **errp);
 bool make_chardevs(const VMConfig *cfg, Error **errp);
 bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp);
 bool make_monitors(const VMConfig *cfg, Error **errp);

@@ -296,7 +296,7 @@ void throttle_release(Throttle *t, BlockBackend *blk)
     }
 }
 
-static Throttle *group_get(const char *name)
+Throttle *throttle_group_ref(const char *name)
 {
     Throttle *t;
 
@@ -319,6 +319,17 @@ static Throttle *group_get(const char *name)
     return t;
 }
 
+void throttle_group_unref(Throttle *t)
+{
+    if (--t->refs == 0) {
+        timer_del(&t->timer);
+        list_remove(&t->node);
+        mutex_destroy(&t->lock);
+        g_free(t->name);
+        g_free(t);
+    }
+}
+
 void blk_set_throttle_group(BlockBackend *blk, const char *name)
 {
     Throttle *old = blk->throttle;
@@ -327,16 +338,10 @@ void blk_set_throttle_group(BlockBackend *blk, const char *name)
     if (old) {
         throttle_release(old, blk);
         list_remove(&blk->throttle_node);
-        if (--old->refs == 0) {
-            timer_del(&old->timer);
-            list_remove(&old->node);
-            mutex_destroy(&old->lock);
-            g_free(old->name);
-            g_free(old);
-        }
+        throttle_group_unref(old);
     }
     if (name) {
-        blk->throttle = group_get(name);
+        blk->throttle = throttle_group_ref(name);
         list_append(&blk->throttle->members, &blk->throttle_node);
     }
 }

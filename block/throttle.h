@@ -46,6 +46,9 @@ bool throttle_check(const ThrottleConfig *cfg, Error **errp);
 /* Takes throttling.* / bps=, iops=, ... out of @opts. */
 bool throttle_take_opts(QObject *opts, ThrottleConfig *cfg, char **group,
                         Error **errp);
+/* The group of that name, made when it is new, for a holder of its own. */
+Throttle *throttle_group_ref(const char *name);
+void throttle_group_unref(Throttle *t);
 /* Joins the group of that name (made when it is new); NULL leaves. */
 void blk_set_throttle_group(BlockBackend *blk, const char *name);
 void throttle_set(Throttle *t, const ThrottleConfig *cfg);

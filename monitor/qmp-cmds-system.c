@@ -7,6 +7,7 @@
 #include "hw/boards.h"
 #include "qapi/qapi-commands.h"
 #include "util/fdset.h"
+#include "util/iothread.h"
 
 StatusInfo *qmp_query_status(Error **errp)
 {
@@ -189,4 +190,31 @@ void qmp_pmemsave(int64_t addr, int64_t size, const char *filename,
         size -= n;
     }
     close(fd);
+}
+
+static void add_iothread(const IOThreadStatus *st, void *opaque)
+{
+    IOThreadInfoList ***tail = opaque;
+    IOThreadInfo *info = g_new0(IOThreadInfo, 1);
+
+    info->id = g_strdup(st->id);
+    info->thread_id = st->tid;
+    info->poll_max_ns = st->poll_max_ns;
+    info->poll_grow = st->poll_grow;
+    info->poll_shrink = st->poll_shrink;
+    QAPI_LIST_APPEND(*tail, info);
+}
+
+IOThreadInfoList *qmp_query_iothreads(Error **errp)
+{
+    IOThreadInfoList *list = NULL, **tail = &list;
+
+    iothread_foreach(add_iothread, &tail);
+    return list;
+}
+
+/* Nothing in this program makes a job yet. */
+JobInfoList *qmp_query_jobs(Error **errp)
+{
+    return NULL;
 }

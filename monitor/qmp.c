@@ -363,7 +363,10 @@ static int can_read(void *opaque)
 {
     QmpMonitor *m = opaque;
 
-    return m->session && m->session->queued < QMP_QUEUE_MAX &&
+    /* Without oob nothing may overtake: then the end of a script that is piped
+     * in is not seen before its last request was answered. */
+    return m->session &&
+           m->session->queued < (m->session->oob ? QMP_QUEUE_MAX : 1) &&
            m->out.buf->len < MON_OUT_HIGH ? 4096 : 0;
 }
 

@@ -690,6 +690,10 @@ bool object_delete_user(const char *id, Error **errp)
         error_setg(errp, "object '%s' not found", id);
         return false;
     }
+    if (obj->users) {
+        error_setg(errp, "object '%s' is in use, can not be deleted", id);
+        return false;
+    }
     if (obj->type->can_be_deleted && !obj->type->can_be_deleted(obj, errp)) {
         return false;
     }

@@ -315,6 +315,63 @@ QObject *prop_enum_get_default(const Property *p)
     return qstring_new(p->info->values[p->def]);
 }
 
+/* --- links --- */
+
+void prop_link_release(Object *obj, const Property *p, void *field)
+{
+    Object **link = field;
+
+    if (*link) {
+        (*link)->users--;
+        *link = NULL;
+    }
+}
+
+bool prop_link_set(Object *obj, const Property *p, void *field, QObject *v,
+                   Error **errp)
+{
+    /* "link<TYPE>" */
+    g_autofree char *type = g_strndup(p->info->name + strlen("link<"),
+                                      strlen(p->info->name) - strlen("link<>"));
+    const char *id;
+    Object *o;
+
+    if (qobject_type(v) != QTYPE_STRING) {
+        error_setg(errp, "Invalid parameter type for '%s', expected: string",
+                   p->name);
+        return false;
+    }
+    id = qstring_get(v);
+    if (!*id) {
+        prop_link_release(obj, p, field);
+        return true;
+    }
+    o = *id == '/' ? object_resolve(id, NULL)
+                   : object_child(object_container("/objects"), id);
+    if (!o) {
+        error_set_class(errp, ERROR_CLASS_DEVICE_NOT_FOUND,
+                        "Device '%s' not found", id);
+        return false;
+    }
+    if (!object_dynamic_cast(o, type)) {
+        error_setg(errp, "Invalid parameter type for '%s', expected: %s",
+                   p->name, type);
+        return false;
+    }
+    o->users++;
+    prop_link_release(obj, p, field);
+    *(Object **)field = o;
+    return true;
+}
+
+QObject *prop_link_get(Object *obj, const Property *p, const void *field)
+{
+    Object *o = *(Object *const *)field;
+    g_autofree char *path = o ? object_path(o) : g_strdup("");
+
+    return qstring_new(path);
+}
+
 static const char *const on_off_auto_names[] = { "auto", "on", "off", NULL };
 
 const PropertyInfo prop_on_off_auto = {

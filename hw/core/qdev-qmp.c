@@ -144,22 +144,11 @@ ObjectPropertyInfoList *qmp_device_list_properties(const char *typename,
     return type_props(typename, true, errp);
 }
 
-QObject *qmp_object_add(QObject *args, Error **errp)
+void qmp_object_add(ObjectOptions *arg, Error **errp)
 {
-    static const char *const needed[] = { "qom-type", "id" };
+    g_autoptr(QObject) opts = qapi_ObjectOptions_to_qobject(arg);
 
-    for (unsigned i = 0; i < ARRAY_SIZE(needed); i++) {
-        if (!qdict_has(args, needed[i])) {
-            error_setg(errp, "Parameter '%s' is missing", needed[i]);
-            return NULL;
-        }
-        if (!qdict_get_str(args, needed[i])) {
-            error_setg(errp, "Invalid parameter type for '%s', expected: "
-                       "string", needed[i]);
-            return NULL;
-        }
-    }
-    return object_create_user(args, errp) ? qdict_new() : NULL;
+    object_create_user(opts, errp);
 }
 
 void qmp_object_del(const char *id, Error **errp)

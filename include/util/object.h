@@ -43,6 +43,7 @@ struct Object {
     ListNode node;       /* in the parent's children */
     ListNode children;   /* Object.node, in order of creation; owned */
     ListNode dyn_props;  /* DynProperty.node (object.c) */
+    unsigned users;      /* link properties that name it: object-del waits */
 };
 
 void object_type_register(const ObjectType *type); /* keeps the pointer */

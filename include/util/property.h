@@ -84,6 +84,17 @@ bool prop_enum_set(Object *obj, const Property *p, void *field, QObject *value,
                    Error **errp);
 QObject *prop_enum_get(Object *obj, const Property *p, const void *field);
 QObject *prop_enum_get_default(const Property *p);
+/*
+ * A link to an object, by id or path; the field is a pointer to a struct that
+ * has Object first.  Each kind has a PropertyInfo of its own, named
+ * "link<TYPE>", with these functions.  The object is held: object-del refuses
+ * as long as the link is there.
+ */
+bool prop_link_set(Object *obj, const Property *p, void *field, QObject *value,
+                   Error **errp);
+QObject *prop_link_get(Object *obj, const Property *p, const void *field);
+void prop_link_release(Object *obj, const Property *p, void *field);
+extern const PropertyInfo prop_link_iothread; /* util/iothread.c; Object * */
 typedef struct MACAddr { uint8_t a[6]; } MACAddr;
 #define PROP_MACADDR(n, S, f) PROP_(n, S, f, MACAddr, prop_macaddr, 0)
 typedef struct UUID { uint8_t b[16]; } UUID; /* RFC 4122 byte order */
