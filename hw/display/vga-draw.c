@@ -125,8 +125,9 @@ static uint32_t dac_colour(const VGACore *v, unsigned index)
     for (int i = 0; i < 3; i++) {
         unsigned six = p[i] & 0x3f;
 
-        /* Six bits to eight: the top bits again, so that 63 is white. */
-        c[i] = v->dac_8bit ? p[i] : six << 2 | six >> 4;
+        /* Six bits to eight: 63 is white; the rest as QEMU's pictures have
+         * it, the last bit three times. */
+        c[i] = v->dac_8bit ? p[i] : six << 2 | (six & 1) * 3;
     }
     return c[0] << 16 | c[1] << 8 | c[2];
 }
@@ -456,6 +457,11 @@ static void draw_graphics(VGACore *v, const VGAGeom *g, bool all)
     uint32_t addr = g->start, n = row_length(g), scan = 0;
     int run = -1;
     bool pan = true, draw = false, again = false, second = false;
+    int cursor_first = 0, cursor_last = -1;
+
+    if (g->cursor) {
+        v->cursor_rows(v, &cursor_first, &cursor_last);
+    }
 
     for (int y = 0; y < g->height; y++) {
         uint32_t at = addr;
@@ -470,8 +476,9 @@ static void draw_graphics(VGACore *v, const VGAGeom *g, bool all)
             at = (at & ~(2u << g->bit13_shift)) |
                  (scan >> 1 & 1) << (g->bit13_shift + 1);
         }
-        if (!again) {
-            draw = all || row_dirty(v, g, at, n);
+        if (!again || g->cursor) {
+            draw = all || row_dirty(v, g, at, n) ||
+                   (y >= cursor_first && y <= cursor_last);
         }
         if (draw && !v->shares_vram) {
             if (!again || g->cursor) {
@@ -571,7 +578,8 @@ static void vga_refresh(void *opaque)
         }
     } else if (g.kind == VGA_TEXT) {
         draw_text(v, &g, all);
-    } else if (!console_watched(v->con) || take_dirty(v, &g) || all) {
+    } else if (!console_watched(v->con) || take_dirty(v, &g) || all ||
+               g.cursor) {
         draw_graphics(v, &g, all);
     }
 }

@@ -102,7 +102,10 @@ struct VGACore {
     /* What cards add; NULL: nothing. */
     bool (*ext_geometry)(VGACore *v, VGAGeom *g);
     void (*draw_cursor)(VGACore *v, int y, uint32_t *line);
-    void (*ext_memory)(VGACore *v); /* the window's mapping changed */
+    /* Rows where the cursor was or is now another than drawn; false: none. */
+    bool (*cursor_rows)(VGACore *v, int *first, int *last);
+    /* Maps the window by itself: true. */
+    bool (*ext_memory)(VGACore *v);
     uint8_t (*ext_read)(VGACore *v, uint16_t port, bool *done);
     bool (*ext_write)(VGACore *v, uint16_t port, uint8_t val);
     const MemoryRegionOps *low_ops; /* NULL: vga.c's own */

@@ -193,9 +193,8 @@ void vga_update_window(VGACore *v)
     if (!v->legacy) {
         return;
     }
-    if (v->ext_memory) {
-        v->ext_memory(v);
-        return;
+    if (v->ext_memory && v->ext_memory(v)) {
+        plain = false;
     }
     if (v->low_ram.enabled == plain &&
         (!plain || (v->low_ram.alias_offset == offset &&
@@ -521,7 +520,8 @@ static bool core_post_load(void *opaque, int version, Error **errp)
 {
     VGACore *v = opaque;
 
-    if (v->dac_sub > 2 || v->sr_index > 0x1f || v->bank_offset > v->size) {
+    if (v->dac_sub > 2 || v->bank_offset > v->size ||
+        (!v->ext_write && (v->sr_index > 7 || v->gr_index > 15))) {
         error_setg(errp, "vga: impossible register values");
         return false;
     }
