@@ -9,6 +9,7 @@
  * Interrupts: 24 GSIs; the first 16 go to the 8259 pair and to the I/O APIC.
  */
 #include "osdep.h"
+#include "block/block.h"
 #include "chardev/char.h"
 #include "exec/accel.h"
 #include "exec/runstate.h"
@@ -17,6 +18,7 @@
 #include "hw/boards.h"
 #include "hw/i386/i440fx.h"
 #include "hw/i386/x86-boot.h"
+#include "hw/ide.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/i8259.h"
 #include "hw/nvram/fw_cfg.h"
@@ -39,6 +41,7 @@ typedef struct PCMachineState {
     DeviceState *ioapic;
     MemoryRegion ram_low, ram_high, pci_mem, bios, bios_low, option_rom;
     PCIBus *pci;
+    PCIDevice *ide;
     ISABus *isa;
     DeviceState *pit, *rtc;
     FWCfgState *fw_cfg;
@@ -238,6 +241,38 @@ static void pc_init_cmos(PCMachineState *pc)
                                           : pc_boot_order(&pc->m));
 }
 
+/* Drive types and geometries where BIOSes look for them; at every reset, as
+ * drives may also come from -device. */
+static void pc_cmos_disks(void *opaque)
+{
+    PCMachineState *pc = opaque;
+    DeviceState *rtc = pc->rtc, *dev;
+    unsigned types = 0, trans = 0;
+    IDEChs chs;
+
+    for (int i = 0; i < 4; i++) {
+        dev = pc->ide ? piix3_ide_drive(pc->ide, i / 2, i % 2) : NULL;
+        if (!dev || !ide_drive_chs(dev, &chs)) {
+            continue;
+        }
+        trans |= (unsigned)(chs.trans - BIOS_TRANS_NONE) << (2 * i);
+        if (i < 2) {
+            const uint8_t entry[9] = {
+                chs.cyls, chs.cyls >> 8, chs.heads, 0xff, 0xff,
+                0xc0 | (chs.heads > 8) << 3, chs.cyls, chs.cyls >> 8, chs.secs,
+            };
+
+            types |= i ? 0x0f : 0xf0;
+            rtc_set_memory(rtc, 0x19 + i, 47);
+            for (int k = 0; k < 9; k++) {
+                rtc_set_memory(rtc, 0x1b + 9 * i + k, entry[k]);
+            }
+        }
+    }
+    rtc_set_memory(rtc, 0x12, types);
+    rtc_set_memory(rtc, 0x39, trans);
+}
+
 static bool pc_init_fw_cfg(PCMachineState *pc, Error **errp)
 {
     MachineState *m = &pc->m;
@@ -421,15 +456,20 @@ static bool pc_init(MachineState *m, Error **errp)
                             errp);
     pc->isa = pc->pci ? piix3_create(pc->pci, pc->gsi, errp) : NULL;
     pc->fw_cfg = pc->isa ? fw_cfg_create(system_io(), errp) : NULL;
-    if (!pc->fw_cfg || !pc_init_isa(pc, errp) || !pc_init_vga(pc, errp) ||
+    if (!pc->fw_cfg || !pc_init_isa(pc, errp) || !pc_init_vga(pc, errp)) {
+        return false;
+    }
+    pc->ide = piix3_ide_create(pc->pci, PCI_DEVFN(1, 1), pc->gsi, errp);
+    if (!pc->ide ||
         !piix4_pm_create(pc->pci, pc->gsi[9], &states[3], &states[4], errp) ||
         !fw_cfg_add_file(pc->fw_cfg, "etc/system-states", states,
                          sizeof(states), errp) ||
         (!accel_is("qtest") && !pc_init_cpus(pc, errp)) ||
-        !pc_init_fw_cfg(pc, errp)) {
+        !pc_init_fw_cfg(pc, errp) || !piix3_ide_add_drives(pc->ide, errp)) {
         return false;
     }
     pc_init_cmos(pc);
+    reset_register(pc_cmos_disks, pc);
     reset_register(pc_boot_once_over, pc);
     return true;
 }
