@@ -61,7 +61,7 @@ typedef struct E1000State {
     bool tx_tse, tx_vlan;
     uint16_t tx_vlan_tag;
     uint32_t tx_len;
-    uint8_t *tx_buf;     /* TX_MAX and room for a tag */
+    uint8_t *tx_buf;     /* TX_MAX; there is room for a tag before it */
     int64_t itr_next;    /* no rising edge before, virtual ns */
     int64_t rx_deadline, tx_deadline; /* RADV, TADV; -1: none waits */
     Timer itr_timer, rx_timer, tx_timer, autoneg_timer;
@@ -695,7 +695,7 @@ static void tx_loopback(E1000State *s, uint8_t *f, size_t len)
 static void tx_frame(E1000State *s)
 {
     const TxContext *c = s->tx_tse ? &s->tso : &s->ctx;
-    uint8_t *f = s->tx_buf + 4;
+    uint8_t *f = s->tx_buf;
     NetClient *nc = nic_queue(s->nic, 0);
     unsigned shift = 0, frames = 1;
     size_t bytes;
@@ -758,7 +758,7 @@ static void tx_data(E1000State *s, const uint8_t *d)
     }
     len = MIN(len, TX_MAX - s->tx_len);
     if (len && buf) {
-        pci_dma_read(&s->pci, buf, s->tx_buf + 4 + s->tx_len, len);
+        pci_dma_read(&s->pci, buf, s->tx_buf + s->tx_len, len);
         s->tx_len += len;
     }
     if (!(cmd & TXD_EOP)) {
@@ -768,7 +768,7 @@ static void tx_data(E1000State *s, const uint8_t *d)
         unsigned cso = d[10], css = d[13];
 
         if (css < s->tx_len && cso + 2u <= s->tx_len) {
-            uint8_t *f = s->tx_buf + 4;
+            uint8_t *f = s->tx_buf;
             uint16_t sum = net_sum_finish(net_sum(f + css, s->tx_len - css,
                                                   0));
 
@@ -1114,7 +1114,7 @@ static bool e1000_realize(DeviceState *dev, Error **errp)
         net_set_vnet_hdr(nc, 10);
         net_peer_set_offload(nc, 0);
     }
-    s->tx_buf = g_malloc(TX_MAX + 4);
+    s->tx_buf = (uint8_t *)g_malloc(TX_MAX + 4) + 4;
     s->tx_bh = bh_new(loop_main(), tx_bh, s);
     timer_init_virtual(&s->itr_timer, e1000_itr_expired, s);
     timer_init_virtual(&s->rx_timer, e1000_rx_expired, s);
@@ -1142,7 +1142,7 @@ static void e1000_unrealize(DeviceState *dev)
     bh_delete(s->tx_bh);
     nic_free(s->nic);
     s->nic = NULL;
-    g_free(s->tx_buf);
+    g_free(s->tx_buf - 4);
     s->tx_buf = NULL;
 }
 
