@@ -575,6 +575,8 @@ void property_set_defaults(Object *obj)
         for (const Property *p = t->props; p && p->name; p++) {
             if (p->info->set_default) {
                 p->info->set_default(p, (char *)obj + p->offset);
+            } else if (p->info->values) {
+                *(int *)((char *)obj + p->offset) = p->def; /* an enum */
             }
         }
     }

@@ -16,6 +16,7 @@
 #include "exec/x86.h"
 #include "hw/acpi/piix4.h"
 #include "hw/boards.h"
+#include "hw/fdc.h"
 #include "hw/i386/i440fx.h"
 #include "hw/i386/x86-boot.h"
 #include "hw/ide.h"
@@ -43,6 +44,7 @@ typedef struct PCMachineState {
     PCIBus *pci;
     PCIDevice *ide;
     ISABus *isa;
+    ISADevice *fdc;
     DeviceState *pit, *rtc;
     FWCfgState *fw_cfg;
     uint64_t low_size, high_size;
@@ -236,7 +238,6 @@ static void pc_init_cmos(PCMachineState *pc)
         rtc_set_memory(rtc, 0x5b + i, pc->high_size >> (16 + 8 * i));
     }
     rtc_set_memory(rtc, 0x5f, pc->m.smp.cpus - 1);
-    rtc_set_memory(rtc, 0x14, 0x06); /* FPU, PS/2 mouse */
     pc_set_boot_order(pc, pc->m.boot_once ? pc->m.boot_once
                                           : pc_boot_order(&pc->m));
 }
@@ -247,7 +248,8 @@ static void pc_cmos_disks(void *opaque)
 {
     PCMachineState *pc = opaque;
     DeviceState *rtc = pc->rtc, *dev;
-    unsigned types = 0, trans = 0;
+    unsigned types = 0, trans = 0, floppies = 0;
+    unsigned equipment = 0x06; /* FPU, PS/2 mouse */
     IDEChs chs;
 
     for (int i = 0; i < 4; i++) {
@@ -270,6 +272,14 @@ static void pc_cmos_disks(void *opaque)
         }
     }
     rtc_set_memory(rtc, 0x12, types);
+    for (int i = 0; i < 2; i++) {
+        unsigned type = isa_fdc_drive_type(pc->fdc, i);
+
+        floppies |= type << (i ? 0 : 4);
+        equipment = type ? (equipment & 0x3e) | 1 | i << 6 : equipment;
+    }
+    rtc_set_memory(rtc, 0x10, floppies);
+    rtc_set_memory(rtc, 0x14, equipment);
     rtc_set_memory(rtc, 0x39, trans);
 }
 
@@ -394,6 +404,10 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
         return false;
     }
     device_connect_out(dev, "a20", 0, irq_or_input(a20, 1));
+    pc->fdc = isa_fdc_create(pc->isa, errp);
+    if (!pc->fdc) {
+        return false;
+    }
     memory_region_init_io(&ferr, NULL, &ferr_ops, NULL, "ioportF0", 1);
     memory_region_add_subregion(system_io(), 0xf0, &ferr);
     memory_region_init_io(&delay, NULL, &delay_ops, NULL, "ioport80", 1);
@@ -465,7 +479,8 @@ static bool pc_init(MachineState *m, Error **errp)
         !fw_cfg_add_file(pc->fw_cfg, "etc/system-states", states,
                          sizeof(states), errp) ||
         (!accel_is("qtest") && !pc_init_cpus(pc, errp)) ||
-        !pc_init_fw_cfg(pc, errp) || !piix3_ide_add_drives(pc->ide, errp)) {
+        !pc_init_fw_cfg(pc, errp) || !piix3_ide_add_drives(pc->ide, errp) ||
+        !isa_fdc_add_drives(pc->fdc, errp)) {
         return false;
     }
     pc_init_cmos(pc);
