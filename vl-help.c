@@ -3,6 +3,7 @@
 #include "osdep.h"
 #include "vl.h"
 #include "exec/accel.h"
+#include "exec/x86.h"
 #include "hw/qdev.h"
 #include "net/net.h"
 #include "util/datadir.h"
@@ -87,15 +88,43 @@ static bool object_help(const ConfigItem *item, Error **errp)
     return true;
 }
 
-static void print_cpu(const ObjectType *type, void *opaque)
+/* The models that are made at run time stand at the end. */
+static int by_cpu_name(gconstpointer a, gconstpointer b)
+{
+    static const char *const last[] = { "base", "host", "max", NULL };
+    const char *x = *(char *const *)a, *y = *(char *const *)b;
+    bool xl = g_strv_contains(last, x), yl = g_strv_contains(last, y);
+
+    return xl != yl ? xl - yl : strcmp(x, y);
+}
+
+static void collect_cpu(const ObjectType *type, void *opaque)
 {
     static const char suffix[] = "-x86_64-cpu";
 
     if (g_str_has_suffix(type->name, suffix) && !type->abstract) {
-        printf("x86 %-18.*s%s%s\n",
-               (int)(strlen(type->name) - strlen(suffix)), type->name,
-               type->desc ? "  " : "", type->desc ? type->desc : "");
+        g_ptr_array_add(opaque, g_strndup(type->name, strlen(type->name) -
+                                                          strlen(suffix)));
     }
+}
+
+static void print_cpus(void)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GString) flags = g_string_new(NULL);
+
+    object_type_foreach(collect_cpu, names);
+    g_ptr_array_sort(names, by_cpu_name);
+    printf("Available CPUs:\n");
+    for (unsigned i = 0; i < names->len; i++) {
+        const char *name = g_ptr_array_index(names, i);
+        g_autofree char *type = g_strconcat(name, "-x86_64-cpu", NULL);
+        const ObjectType *t = object_type_find(type);
+
+        printf("x86 %-20s  %s\n", name, t->desc ? t->desc : "");
+    }
+    x86_cpu_print_features(flags);
+    fputs(flags->str, stdout);
 }
 
 static void print_accels(void)
@@ -145,8 +174,7 @@ bool answer_help(const VMConfig *cfg, bool *done, Error **errp)
         return true;
     }
     if (is_help(cfg->cpu)) {
-        printf("Available CPUs:\n");
-        object_type_foreach(print_cpu, NULL);
+        print_cpus();
         return true;
     }
     if (wants_help(&cfg->accels)) {

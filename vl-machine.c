@@ -3,6 +3,7 @@
 #include "osdep.h"
 #include "vl.h"
 #include "exec/hostmem.h"
+#include "exec/x86.h"
 #include "util/option.h"
 
 static void collect_name(const MachineInfo *mi, void *opaque)
@@ -254,7 +255,12 @@ MachineState *make_machine(const VMConfig *cfg, const MachineInfo *mi,
     m->default_cdrom = cfg->defaults && cfg->default_cdrom && !mi->no_cdrom;
     m->default_net = cfg->defaults && cfg->default_net;
     set_cpu(m, cfg->cpu);
-    return check_cpu(m, cfg->cpu, errp) ? m : NULL;
+    if (!check_cpu(m, cfg->cpu, errp) ||
+        (m->cpu_features &&
+         !x86_cpu_parse_features(m->cpu_type, m->cpu_features, errp))) {
+        return NULL;
+    }
+    return m;
 }
 
 /* -mem-path: the file itself, or a nameless one in the directory. */

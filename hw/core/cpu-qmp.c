@@ -55,7 +55,7 @@ static CpuInstanceProperties *place_of(const CpuTopology *t, unsigned i)
     CpuInstanceProperties *p = g_new0(CpuInstanceProperties, 1);
 
     p->has_thread_id = p->has_core_id = p->has_socket_id = true;
-    p->has_die_id = true;
+    p->has_die_id = t->dies > 1;
     p->thread_id = i % t->threads;
     p->core_id = i / t->threads % t->cores;
     p->die_id = i / t->threads / t->cores % t->dies;

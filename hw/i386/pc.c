@@ -343,6 +343,9 @@ static bool pc_init_cpus(PCMachineState *pc, Error **errp)
     unsigned tb = bits_for(t->threads), cb = bits_for(t->cores);
     unsigned db = bits_for(t->dies);
 
+    x86_platform.threads = t->threads;
+    x86_platform.cores = t->cores;
+    x86_platform.dies = t->dies;
     for (unsigned i = 0; i < t->cpus; i++) {
         unsigned thread = i % t->threads, rest = i / t->threads;
         unsigned core = rest % t->cores;

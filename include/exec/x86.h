@@ -43,6 +43,8 @@ typedef struct X86Platform {
     bool (*pic_has_interrupt)(void);
     /* FERR#: x87 error with CR0.NE = 0 (IRQ 13). */
     void (*set_ferr)(bool level);
+    /* Shape of a socket, for CPUID; 0 is 1. */
+    unsigned threads, cores, dies;
     /* IN/OUT go to address_space_io; nothing here. */
 } X86Platform;
 extern X86Platform x86_platform;
@@ -62,6 +64,10 @@ bool x86_cpu_in_smm(CPUState *cpu);
 extern MemoryRegion *x86_smram_root;
 uint64_t x86_cpu_tsc(CPUState *cpu);      /* what RDTSC gives now */
 uint64_t x86_cpu_tsc_hz(CPUState *cpu);
+/* What follows the model's name in -cpu, for all CPUs of @type. */
+bool x86_cpu_parse_features(const char *type, const char *text, Error **errp);
+/* The end of -cpu help. */
+void x86_cpu_print_features(GString *out);
 /* Topology and identity a machine gives a CPU before realize: properties
  * "apic-id", "socket-id", "die-id", "core-id", "thread-id", "node-id". */
 

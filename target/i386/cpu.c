@@ -553,11 +553,10 @@ static bool cpu_realize(DeviceState *dev, Error **errp)
     X86CPU *cpu = (X86CPU *)dev;
     CPUState *cs = &cpu->parent;
 
-    g_autofree char *name =
-        g_strndup(dev->info->name, strlen(dev->info->name) -
-                                       strlen("-x86_64-cpu"));
-    cpu->model_data = x86_model_find(name); /* NULL: max */
-    if (!x86_cpuid_realize(cpu, errp)) {
+    cpu->nr_threads = MAX(x86_platform.threads, 1u);
+    cpu->nr_cores = MAX(x86_platform.cores, 1u);
+    cpu->nr_dies = MAX(x86_platform.dies, 1u);
+    if (!x86_cpu_config(cpu, errp)) {
         return false;
     }
     if (!cs->as) {
@@ -589,49 +588,105 @@ static void cpu_unrealize(DeviceState *dev)
     x86_env_free(cpu);
 }
 
-static const Property cpu_props[] = {
-    PROP_UINT32("apic-id", X86CPU, apic_id, UINT32_MAX),
-    PROP_INT32("socket-id", X86CPU, socket_id, -1),
-    PROP_INT32("die-id", X86CPU, die_id, -1),
-    PROP_INT32("core-id", X86CPU, core_id, -1),
-    PROP_INT32("thread-id", X86CPU, thread_id, -1),
-    PROP_INT32("node-id", X86CPU, node_id, -1),
-    PROP_END(),
-};
+static void cpu_init(DeviceState *dev)
+{
+    x86_cpu_model_init((X86CPU *)dev);
+}
 
-static const DeviceInfo cpu_base = {
+static DeviceInfo cpu_base = {
     .name = "x86_64-cpu",
     .bus = BUS_NONE,
     .abstract = true,
     .category = DEVICE_CATEGORY_CPU,
     .size = sizeof(X86CPU),
-    .props = cpu_props,
+    .init = cpu_init,
     .realize = cpu_realize,
     .unrealize = cpu_unrealize,
     .reset = cpu_device_reset,
 };
 
-static void model_register(const char *name)
+static void model_register(const char *name, const char *desc,
+                           const Property *props)
 {
     DeviceInfo *info = g_new(DeviceInfo, 1); /* lives for ever */
 
     *info = cpu_base;
     info->name = g_strdup_printf("%s-x86_64-cpu", name);
+    info->desc = desc;
     info->parent = "x86_64-cpu";
     info->abstract = false;
-    info->props = NULL;
+    info->props = props;
     device_register(info);
+}
+
+/* What a version changes where the model's own name does not say it. */
+static const char *model_note(const char *name)
+{
+    static const char *const notes[][2] = {
+        { "Cascadelake-Server-v2", "ARCH_CAPABILITIES" },
+        { "Cascadelake-Server-v3", "ARCH_CAPABILITIES, no TSX" },
+        { "Cascadelake-Server-v4",
+          "ARCH_CAPABILITIES, EPT switching, no TSX" },
+        { "Cascadelake-Server-v5",
+          "ARCH_CAPABILITIES, EPT switching, XSAVES, no TSX" },
+        { "Cooperlake-v2", "XSAVES" },
+        { "Denverton-v2", "no MPX, no MONITOR" },
+        { "Denverton-v3", "XSAVES, no MPX, no MONITOR" },
+        { "Dhyana-v2", "XSAVES" },
+        { "Icelake-Server-v2", "no TSX" },
+        { "Icelake-Server-v5", "XSAVES" },
+        { "Icelake-Server-v6", "5-level EPT" },
+        { "Skylake-Client-v4", "IBRS, XSAVES, no TSX" },
+        { "Skylake-Server-v4", "IBRS, EPT switching, no TSX" },
+        { "Skylake-Server-v5", "IBRS, XSAVES, EPT switching, no TSX" },
+        { "Snowridge-v3", "XSAVES, no MPX" },
+        { "Snowridge-v4", "no split lock detect, no core-capability" },
+    };
+
+    for (unsigned i = 0; i < ARRAY_SIZE(notes); i++) {
+        if (!strcmp(notes[i][0], name)) {
+            return notes[i][1];
+        }
+    }
+    return NULL;
+}
+
+static char *model_desc(const struct x86_model *m)
+{
+    const char *note = model_note(m->name);
+
+    return note ? g_strdup_printf("%s [%s]", m->model_id, note)
+                : g_strdup(m->model_id);
+}
+
+/* "NAME" alone is whichever version the machine type chooses. */
+static char *alias_desc(const struct x86_model_alias *al)
+{
+    size_t n = strlen(al->name);
+
+    return !strncmp(al->of, al->name, n) && !strcmp(al->of + n, "-v1")
+               ? g_strdup("(alias configured by machine type)")
+               : g_strdup_printf("(alias of %s)", al->of);
 }
 
 static void cpu_register(void)
 {
+    cpu_base.props = x86_cpu_props();
     device_register(&cpu_base);
-    model_register("max");
+    model_register("max", "Enables all features supported by the accelerator "
+                   "in the current host", x86_cpu_max_props);
+    model_register("host", "processor with all supported host features",
+                   x86_cpu_max_props);
+    model_register("base", "base CPU model type with no features enabled",
+                   NULL);
     for (unsigned i = 0; i < x86_model_count; i++) {
-        model_register(x86_models[i].name);
+        model_register(x86_models[i].name, model_desc(&x86_models[i]), NULL);
     }
     for (unsigned i = 0; i < x86_model_alias_count; i++) {
-        model_register(x86_model_aliases[i].name);
+        const struct x86_model_alias *al = &x86_model_aliases[i];
+
+        model_register(al->name, alias_desc(al), NULL);
     }
+    x86_cpu_add_qom();
 }
 device_init(cpu_register)

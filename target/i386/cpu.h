@@ -22,6 +22,7 @@
 #include <setjmp.h>
 
 struct insn;
+struct x86_model;
 
 enum { R_AX, R_CX, R_DX, R_BX, R_SP, R_BP, R_SI, R_DI };
 enum { R_ES, R_CS, R_SS, R_DS, R_FS, R_GS };
@@ -316,12 +317,30 @@ typedef struct CPUX86State {
     int gdb_watch_type;
 } CPUX86State;
 
-/* CPUID feature words (cpuid.c). */
+/* CPUID feature words (cpu-features.c), in the order warnings come. */
 enum feature_word {
-    FW_1_EDX, FW_1_ECX, FW_7_EBX, FW_7_ECX, FW_7_EDX, FW_8_1_EDX, FW_8_1_ECX,
-    FW_8_7_EDX, FW_8_8_EBX, FW_D1_EAX, FW_6_EAX, FW_7_1_EAX, FW_KVM,
-    FW_ARCH_CAP, /* MSR 10Ah, by name as the rest */
+    FW_1_EDX, FW_1_ECX, FW_7_EBX, FW_7_ECX, FW_7_EDX, FW_7_1_EAX, FW_8_1_EDX,
+    FW_8_1_ECX, FW_8_7_EDX, FW_8_8_EBX, FW_C_1_EDX, FW_KVM, FW_KVM_HINTS,
+    FW_SVM, FW_D1_EAX, FW_6_EAX, FW_14_ECX, FW_SGX_0_EAX, FW_SGX_0_EBX,
+    FW_SGX_1_EAX,
+    /* Features that MSRs tell, by name as the rest. */
+    FW_ARCH_CAP, FW_CORE_CAP, FW_PERF_CAP, FW_VMX_PIN, FW_VMX_PROC,
+    FW_VMX_PROC2, FW_VMX_EXIT, FW_VMX_ENTRY, FW_VMX_MISC, FW_VMX_EPT,
+    FW_VMX_VPID, FW_VMX_BASIC, FW_VMX_FUNC,
     FW_WORDS
+};
+
+/* What -cpu says beside features: properties of the CPU device. */
+struct x86_cpu_options {
+    uint32_t level, xlevel, xlevel2, level7; /* UINT32_MAX: as needed */
+    uint32_t min_level, min_xlevel, min_xlevel2;
+    uint32_t phys_bits;    /* 0: the default of the mode */
+    uint8_t phys_bits_limit;
+    uint64_t ucode_rev, lbr_fmt;
+    bool check, enforce, hv_any, migratable, host_phys_bits, l3_cache,
+        legacy_cache, cpuid_0xb, tcg_cpuid, kvm, pmu, lmce, host_cache_info,
+        full_auto_level, vendor_only, fill_mtrr_mask, vmware_freq,
+        force_features;
 };
 
 /* The CPU device. */
@@ -332,16 +351,22 @@ struct X86CPU {
     /* Properties. */
     uint32_t apic_id;      /* ~0: cpu_index */
     int32_t socket_id, die_id, core_id, thread_id, node_id;
-    /* CPUID, fixed by realize. */
+    struct x86_cpu_options opt;
     uint32_t features[FW_WORDS];
-    uint32_t level, xlevel, family, model, stepping;
+    uint32_t user_features[FW_WORDS]; /* somebody set the bit, on or off */
+    uint32_t filtered[FW_WORDS];      /* asked for, not there */
+    bool max;              /* "max": all that the engine does */
+    /* CPUID, fixed by realize. */
+    uint32_t level, xlevel, xlevel2, level7;
+    uint32_t family, model, stepping;
     char vendor[13], model_id[49];
     uint32_t phys_bits;
     unsigned nr_cores, nr_threads, nr_dies;
-    uint64_t tsc_hz;
+    uint64_t tsc_hz;       /* 0: the host's */
     bool amd;              /* vendor-dependent instruction details */
     uint64_t decode_feat;  /* XF_* mask for the decoder */
-    const void *model_data;      /* cpuid.c's own */
+    const struct x86_model *model_data; /* NULL: max, base, host */
+    uint8_t cache;         /* enum x86_cache_kind */
 };
 
 static inline X86CPU *X86_CPU(CPUState *cs)
@@ -622,7 +647,25 @@ void x86_fpu_reset(CPUX86State *env);
 
 /* cpuid.c */
 void x86_cpuid(CPUX86State *env, uint32_t leaf, uint32_t sub, uint32_t out[4]);
-bool x86_cpuid_realize(X86CPU *cpu, Error **errp);
+/* Bits of XCR0 the model has. */
+uint64_t x86_xcr0_legal(const X86CPU *cpu);
+
+/* cpu-config.c */
+/* Defaults of the model the type is named after; then properties come. */
+void x86_cpu_model_init(X86CPU *cpu);
+/* "auto" levels, dependencies between features, all of `max`. */
+void x86_cpu_expand(X86CPU *cpu);
+/* Takes away what the accelerator lacks, into cpu->filtered. */
+void x86_cpu_filter(X86CPU *cpu);
+/* The same with warnings and checks, and what follows for the engine. */
+bool x86_cpu_config(X86CPU *cpu, Error **errp);
+/* Property tables: of all CPU types, of max and host. */
+const Property *x86_cpu_props(void);
+extern const Property x86_cpu_max_props[];
+/* The features another accelerator than the software engine has, or NULL. */
+extern void (*x86_accel_features)(uint32_t out[FW_WORDS]);
+/* cpu-model-qmp.c: computed properties of all CPU types. */
+void x86_cpu_add_qom(void);
 
 CPUX86State *x86_env_new(X86CPU *cpu);
 void x86_env_free(X86CPU *cpu);

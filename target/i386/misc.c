@@ -414,8 +414,7 @@ bool x86_rdmsr(CPUX86State *env, uint32_t msr, uint64_t *val)
         *val = MCG_CAP;
         return true;
     case MSR_UCODE_REV:
-        *val = strcmp(env->cpu->vendor, "AuthenticAMD") ? UINT64_C(1) << 32
-                                                        : 0x01000065;
+        *val = env->cpu->opt.ucode_rev;
         return true;
     case MSR_SPEC_CTRL:
         *val = env->x.spec_ctrl;

@@ -33,7 +33,7 @@ static void test_names(void)
     };
     enum feature_word w, w2;
     unsigned bit, bit2;
-    char buf[32];
+    char buf[48];
 
     for (unsigned i = 0; i < ARRAY_SIZE(same); i++) {
         g_assert_true(x86_feature_find(same[i][0], &w, &bit));
