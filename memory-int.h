@@ -57,8 +57,6 @@ bool memory_region_signal_eventfd(MemoryRegion *mr, hwaddr addr, uint64_t val,
 void memory_spaces_foreach(void (*fn)(AddressSpace *as, void *opaque),
                            void *opaque);
 
-/* After bytes of RAM changed by a hand other than the engine's own. */
-void ram_written(uint64_t ram_offset, uint64_t size);
 /* Keeps the mapping although the block is freed.  Under RCU or the BQL. */
 void ram_block_pin(RAMBlock *block);
 void ram_block_unpin(RAMBlock *block);

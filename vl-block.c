@@ -3,6 +3,7 @@
 #include "osdep.h"
 #include "vl.h"
 #include "block/block.h"
+#include "hw/qdev.h"
 
 /* An empty drive that stands there unless the user took its place. */
 static bool default_drive(DriveIf type, int bus, int unit, const char *text,
@@ -15,6 +16,26 @@ static bool default_drive(DriveIf type, int bus, int unit, const char *text,
     }
     opts = json_parse(text, &error_abort);
     return drive_new(opts, type, false, "default drive", errp) != NULL;
+}
+
+/* if=virtio: a disk on the PCI bus, after the user's devices. */
+bool make_virtio_drives(Error **errp)
+{
+    for (DriveInfo *d = drive_next(NULL); d; d = drive_next(d)) {
+        g_autoptr(QObject) opts = NULL;
+
+        if (d->type != DRIVE_IF_VIRTIO) {
+            continue;
+        }
+        opts = qdict_new();
+        qdict_put_str(opts, "driver", "virtio-blk-pci");
+        qdict_put_str(opts, "drive", blk_name(d->blk));
+        if (!device_add(opts, errp)) {
+            error_prepend(errp, "%s: ", d->loc);
+            return false;
+        }
+    }
+    return true;
 }
 
 bool make_drives(const VMConfig *cfg, const MachineState *m, Error **errp)

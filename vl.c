@@ -224,7 +224,8 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
         !make_ports(cfg, m, errp) || !make_drives(cfg, m, errp) ||
         !make_netdevs(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
         !mi->init(m, errp) || !make_nics(m, errp) ||
-        !make_devices(cfg, errp) || !drive_check_orphans(errp)) {
+        !make_devices(cfg, errp) || !make_virtio_drives(errp) ||
+        !drive_check_orphans(errp)) {
         return false;
     }
     object_check_globals_used();

@@ -17,6 +17,7 @@ bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp);
 
 /* vl-block.c: -blockdev, -drive and the drives a machine has by default. */
 bool make_drives(const VMConfig *cfg, const MachineState *m, Error **errp);
+bool make_virtio_drives(Error **errp);
 
 /* vl-backends.c: objects, character devices, ports, monitors. */
 /* @late: those that name a character device. */

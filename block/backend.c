@@ -7,6 +7,7 @@
  */
 #include "osdep.h"
 #include "block/backend-int.h"
+#include "util/iothread.h"
 #include "util/pool.h"
 #include "util/timer.h"
 
@@ -593,19 +594,30 @@ bool blk_in_flight(const BlockBackend *blk)
     return blk->in_flight > 0;
 }
 
-void blk_drain(BlockBackend *blk)
+static void drain_here(void *opaque)
 {
-    if (blk->in_flight == 0) {
-        return;
-    }
-    blk_ref(blk);
+    BlockBackend *blk = opaque;
+
     if (blk->throttle) {
         throttle_release(blk->throttle, blk);
     }
     while (blk->in_flight > 0) {
         loop_run_once(blk->loop, true);
     }
-    blk_unref(blk);
+}
+
+void blk_drain(BlockBackend *blk)
+{
+    EventLoop *loop = blk->loop;
+
+    if (loop != loop_main() && loop != loop_current()) {
+        /* Its own thread alone runs its completions. */
+        loop_run_on(loop, drain_here, blk);
+    } else if (blk->in_flight > 0) {
+        blk_ref(blk);
+        drain_here(blk);
+        blk_unref(blk);
+    }
 }
 
 void blk_drain_all(void)

@@ -165,11 +165,16 @@ static void run_errand(void *opaque)
 
 void iothread_run(Object *obj, LoopFn fn, void *opaque)
 {
+    loop_run_on(iothread_loop(obj), fn, opaque);
+}
+
+void loop_run_on(EventLoop *loop, LoopFn fn, void *opaque)
+{
     Errand e = { .fn = fn, .opaque = opaque };
 
     mutex_init(&e.lock);
     cond_init(&e.done_cond);
-    loop_call(iothread_loop(obj), run_errand, &e);
+    loop_call(loop, run_errand, &e);
     mutex_lock(&e.lock);
     while (!e.done) {
         cond_wait(&e.done_cond, &e.lock);

@@ -658,8 +658,10 @@ char *device_fw_path(DeviceState *dev)
             part = g_strdup(dev->info->fw_name ? dev->info->fw_name
                                                : dev->info->name);
         }
-        g_string_prepend(s, part);
-        g_string_prepend_c(s, '/');
+        if (*part) { /* a level that firmware does not see */
+            g_string_prepend(s, part);
+            g_string_prepend_c(s, '/');
+        }
     }
     return g_string_free(s, FALSE);
 }

@@ -619,9 +619,10 @@ static void pci_print_dev(DeviceState *dev, GString *out, int indent)
     g_string_append_printf(
         out, "%*sclass 0x%04x, addr %02x:%02x.%x, pci id %04x:%04x (sub "
              "%04x:%04x)\n",
-        indent, "", info_of(d)->class_id, pci_bus_num(pci_bus_of(d)),
-        PCI_SLOT(d->devfn), PCI_FUNC(d->devfn), info_of(d)->vendor_id,
-        info_of(d)->device_id,
+        indent, "", pci_get_word(d->config + PCI_CLASS_DEVICE),
+        pci_bus_num(pci_bus_of(d)), PCI_SLOT(d->devfn), PCI_FUNC(d->devfn),
+        pci_get_word(d->config + PCI_VENDOR_ID),
+        pci_get_word(d->config + PCI_DEVICE_ID),
         pci_get_word(d->config + PCI_SUBSYSTEM_VENDOR_ID),
         pci_get_word(d->config + PCI_SUBSYSTEM_ID));
 }
@@ -864,8 +865,10 @@ static void print_bus(PCIBus *bus, GString *out)
         g_string_append_printf(
             out, "  Bus %2d, device %3d, function %d:\n    Class %04x: PCI "
                  "device %04x:%04x\n",
-            pci_bus_num(bus), PCI_SLOT(i), PCI_FUNC(i), info_of(d)->class_id,
-            info_of(d)->vendor_id, info_of(d)->device_id);
+            pci_bus_num(bus), PCI_SLOT(i), PCI_FUNC(i),
+            pci_get_word(d->config + PCI_CLASS_DEVICE),
+            pci_get_word(d->config + PCI_VENDOR_ID),
+            pci_get_word(d->config + PCI_DEVICE_ID));
         if (d->config[PCI_INTERRUPT_PIN]) {
             g_string_append_printf(out, "      IRQ %d, pin %c\n",
                                    d->config[PCI_INTERRUPT_LINE],

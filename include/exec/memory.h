@@ -175,6 +175,9 @@ bool memory_region_test_and_clear_dirty(MemoryRegion *mr, hwaddr addr,
                                         uint64_t size, unsigned client);
 /* By RAM offset, any thread: the engine's stores and DMA. */
 void ram_set_dirty(uint64_t ram_offset, uint64_t size);
+/* The same, and tells who tracks code: after DMA through a mapping that stays
+ * (rings).  Any thread. */
+void ram_written(uint64_t ram_offset, uint64_t size);
 bool ram_is_dirty(uint64_t ram_offset, unsigned client);
 
 /* Port or MMIO writes that match signal @fd instead of calling the device. */

@@ -17,6 +17,8 @@ EventLoop *iothread_loop(Object *obj);
 /* Runs @fn on the iothread and waits until it is done.  The caller may hold
  * the BQL, so @fn must not take it. */
 void iothread_run(Object *obj, LoopFn fn, void *opaque);
+/* The same by loop, which is not the caller's. */
+void loop_run_on(EventLoop *loop, LoopFn fn, void *opaque);
 
 typedef struct IOThreadStatus {
     const char *id;
