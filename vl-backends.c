@@ -62,7 +62,6 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
     return refuse_text("k", cfg->keyboard, "keyboard layouts", errp) &&
            refuse_list(&cfg->vncs, "VNC", "none", errp) &&
            refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
-           refuse_list(&cfg->numa, "NUMA", NULL, errp) &&
            refuse_list(&cfg->fw_cfg, "fw_cfg", NULL, errp) &&
            refuse_list(&cfg->smbios, "SMBIOS", NULL, errp) &&
            refuse_list(&cfg->acpitable, "ACPI tables", NULL, errp) &&

@@ -329,6 +329,45 @@ static bool ram_from_backend(MachineState *m, const VMConfig *cfg,
     return true;
 }
 
+bool make_numa(const VMConfig *cfg, MachineState *m, Error **errp)
+{
+    for (size_t i = 0; i < cfg->numa.n; i++) {
+        if (!numa_add(m, cfg->numa.items[i]->opts, errp)) {
+            error_prepend(errp, "%s: ", cfg->numa.items[i]->loc);
+            return false;
+        }
+    }
+    return numa_complete(m, errp);
+}
+
+/* -numa node,memdev=: the nodes' back ends one after the other. */
+static bool ram_from_nodes(MachineState *m, const VMConfig *cfg, Error **errp)
+{
+    uint64_t at = 0;
+
+    if (cfg->mem_path) {
+        error_setg(errp, "'-mem-path' can't be used together with -numa "
+                   "memdev=");
+        return false;
+    }
+    m->ram = g_new0(MemoryRegion, 1);
+    memory_region_init(m->ram, &m->obj, m->info->default_ram_id, m->ram_size);
+    for (unsigned i = 0; i < m->numa.count; i++) {
+        NumaNode *n = &m->numa.nodes[i];
+        MemoryRegion *mr;
+
+        if (!n->memdev) {
+            continue;
+        }
+        mr = g_new0(MemoryRegion, 1);
+        memory_region_init_ram_block(mr, &m->obj, n->memdev->name,
+                                     memory_backend_block(n->memdev));
+        memory_region_add_subregion(m->ram, at, mr);
+        at += n->mem;
+    }
+    return true;
+}
+
 bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp)
 {
     const char *id = m->info->default_ram_id ? m->info->default_ram_id : "ram";
@@ -336,6 +375,11 @@ bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp)
 
     if (m->memory_backend) {
         return ram_from_backend(m, cfg, errp);
+    }
+    for (unsigned i = 0; i < m->numa.count; i++) {
+        if (m->numa.nodes[i].memdev) {
+            return ram_from_nodes(m, cfg, errp);
+        }
     }
     if (m->ram_size == 0) {
         return true;

@@ -222,10 +222,11 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
     if (!m || !make_objects(cfg, false, errp) || !make_chardevs(cfg, errp) ||
         !make_objects(cfg, true, errp) ||
         !make_ports(cfg, m, errp) || !make_drives(cfg, m, errp) ||
-        !make_netdevs(cfg, m, errp) || !make_machine_ram(m, cfg, errp) ||
+        !make_netdevs(cfg, m, errp) || !make_numa(cfg, m, errp) ||
+        !make_machine_ram(m, cfg, errp) ||
         !mi->init(m, errp) || !make_nics(m, errp) ||
         !make_devices(cfg, errp) || !make_virtio_drives(errp) ||
-        !drive_check_orphans(errp)) {
+        !drive_check_orphans(errp) || (mi->ready && !mi->ready(m, errp))) {
         return false;
     }
     object_check_globals_used();

@@ -12,6 +12,7 @@
 #include "osdep.h"
 #include "exec/cpu.h"
 #include "exec/runstate.h"
+#include "hw/acpi/pcihp.h"
 #include "hw/acpi/piix4.h"
 #include "qapi/qapi-events.h"
 #include "util/timer.h"
@@ -40,9 +41,6 @@
 #define SLP_S5 0
 #define SLP_S3 1
 
-#define GPE_BASE 0xafe0
-#define GPE_LEN  4 /* two bytes of status, two of enables */
-
 #define SMB_STS_DEV_ERR 0x04
 #define SMB_STS_INTR    0x02
 #define SMB_CNT_START   0x40
@@ -59,7 +57,11 @@ typedef struct PIIX4PMState {
     uint8_t gpe_sts[2], gpe_en[2];
     uint8_t smb_sts, smb_cnt, smb_cmd, smb_addr, smb_data0, smb_data1;
     Timer tmr;
+    PCIHotplug pcihp;
+    CPUHotplug cpuhp;
+    MemHotplug memhp;
     /* Host side. */
+    bool smm;
     IRQ *sci;
     MemoryRegion io, evt_io, cnt_io, tmr_io, apm_io, gpe_io, smb_io;
     PowerListener powerdown, wakeup;
@@ -211,10 +213,9 @@ static void apm_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
     } else if (val == PIIX4_ACPI_DISABLE) {
         s->pmcntrl &= ~SCI_EN;
     }
-    if (pci_get_long(s->pci.config + DEVACTB) & APMC_EN) {
-        if (current_cpu) {
-            cpu_interrupt(current_cpu, CPU_INTERRUPT_SMI);
-        }
+    if ((pci_get_long(s->pci.config + DEVACTB) & APMC_EN) && s->smm &&
+        current_cpu) {
+        cpu_interrupt(current_cpu, CPU_INTERRUPT_SMI);
     }
 }
 
@@ -385,6 +386,15 @@ static void pm_reset(DeviceState *dev)
     c[SMBHSTCFG] = 0x09;
     pm_update_maps(s);
     pm_update_sci(s);
+    cpuhp_reset(&s->cpuhp);
+    memhp_reset(&s->memhp);
+}
+
+/* Not with the device's reset: devices that were being removed go, and buses
+ * are looked at, which all have to be there. */
+static void pm_reset_last(void *opaque)
+{
+    pcihp_reset(&((PIIX4PMState *)opaque)->pcihp);
 }
 
 static bool pm_realize(DeviceState *dev, Error **errp)
@@ -418,8 +428,12 @@ static bool pm_realize(DeviceState *dev, Error **errp)
     memory_region_add_subregion_overlap(bus->io, 0, &s->smb_io, 1);
     memory_region_init_io(&s->apm_io, o, &apm_ops, s, "apm-io", 2);
     memory_region_add_subregion(bus->io, 0xb2, &s->apm_io);
-    memory_region_init_io(&s->gpe_io, o, &gpe_ops, s, "acpi-gpe0", GPE_LEN);
-    memory_region_add_subregion(bus->io, GPE_BASE, &s->gpe_io);
+    memory_region_init_io(&s->gpe_io, o, &gpe_ops, s, "acpi-gpe0",
+                          PIIX4_GPE_LEN);
+    memory_region_add_subregion(bus->io, PIIX4_GPE_BASE, &s->gpe_io);
+    if (s->pcihp.root || s->pcihp.bridges) {
+        pcihp_init(&s->pcihp, o, bus->io);
+    }
     s->powerdown = (PowerListener){ .fn = pm_powerdown, .opaque = s };
     powerdown_listener_add(&s->powerdown);
     s->wakeup = (PowerListener){ .fn = pm_wakeup, .opaque = s };
@@ -433,6 +447,9 @@ static const Property pm_props[] = {
     PROP_UINT8("disable_s3", PIIX4PMState, disable_s3, 0),
     PROP_UINT8("disable_s4", PIIX4PMState, disable_s4, 0),
     PROP_UINT8("s4_val", PIIX4PMState, s4_val, 2),
+    PROP_BOOL("acpi-pci-hotplug-with-bridge-support", PIIX4PMState,
+              pcihp.bridges, true),
+    PROP_BOOL("acpi-root-pci-hotplug", PIIX4PMState, pcihp.root, true),
     PROP_END(),
 };
 
@@ -459,6 +476,9 @@ static const VMStateField pm_fields[] = {
     VMSTATE_UINT8(smb_data0, PIIX4PMState),
     VMSTATE_UINT8(smb_data1, PIIX4PMState),
     VMSTATE_TIMER(tmr, PIIX4PMState),
+    VMSTATE_STRUCT(pcihp, PIIX4PMState, PCIHotplug, vmstate_pcihp),
+    VMSTATE_STRUCT(cpuhp, PIIX4PMState, CPUHotplug, vmstate_cpuhp),
+    VMSTATE_STRUCT(memhp, PIIX4PMState, MemHotplug, vmstate_memhp),
     VMSTATE_END(),
 };
 
@@ -493,8 +513,23 @@ static const DeviceInfo pm_info = {
     .reset = pm_reset,
 };
 
-bool piix4_pm_create(PCIBus *bus, IRQ *sci, uint8_t *s3, uint8_t *s4,
-                     Error **errp)
+uint16_t piix4_pm_base(void)
+{
+    return the_pm ? pci_get_long(the_pm->pci.config + PMBA) & 0xffc0 : 0;
+}
+
+CPUHotplug *piix4_cpuhp(void)
+{
+    return the_pm ? &the_pm->cpuhp : NULL;
+}
+
+MemHotplug *piix4_memhp(void)
+{
+    return the_pm ? &the_pm->memhp : NULL;
+}
+
+bool piix4_pm_create(PCIBus *bus, const PIIX4Config *cfg, uint8_t *s3,
+                     uint8_t *s4, Error **errp)
 {
     PCIDevice *d = pci_create(bus, PCI_DEVFN(1, 3), "PIIX4_PM", errp);
     PIIX4PMState *s = (PIIX4PMState *)d;
@@ -502,7 +537,14 @@ bool piix4_pm_create(PCIBus *bus, IRQ *sci, uint8_t *s3, uint8_t *s4,
     if (!d) {
         return false;
     }
-    device_connect_out(&d->qdev, "sci", 0, sci);
+    device_connect_out(&d->qdev, "sci", 0, cfg->sci);
+    s->smm = cfg->smm;
+    cpuhp_init(&s->cpuhp, &d->qdev.obj, bus->io, cfg->possible_cpus,
+               cfg->apic_ids);
+    if (cfg->mem_slots) {
+        memhp_init(&s->memhp, &d->qdev.obj, bus->io, cfg->mem_slots);
+    }
+    reset_register(pm_reset_last, s);
     /* As "etc/system-states" wants them: bit 7 says that the state exists. */
     *s3 = SLP_S3 | (s->disable_s3 ? 0 : 0x80);
     *s4 = s->s4_val | (s->disable_s4 ? 0 : 0x80);

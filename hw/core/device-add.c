@@ -175,7 +175,7 @@ bool device_del(const char *id_or_path, Error **errp)
                    id_or_path);
         return false;
     }
-    hp = dev->parent_bus ? dev->parent_bus->hotplug : NULL;
+    hp = device_hotplug_handler(dev);
     if (dev->parent_bus && !hp) {
         error_setg(errp, "Bus '%s' does not support hotplugging",
                    dev->parent_bus->obj.name);
@@ -218,8 +218,12 @@ static void collect(DeviceState *dev, GPtrArray *list)
 void device_unplugged(DeviceState *dev)
 {
     g_autoptr(GPtrArray) gone = g_ptr_array_new_with_free_func(g_free);
+    const HotplugHandler *hp = device_hotplug_handler(dev);
 
     collect(dev, gone);
+    if (hp && hp->unplug) {
+        hp->unplug(hp->opaque, dev);
+    }
     device_remove(dev);
     for (guint i = 0; i < gone->len; i += 2) {
         qapi_event_send_device_deleted(gone->pdata[i], gone->pdata[i + 1]);

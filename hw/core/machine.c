@@ -38,6 +38,7 @@ static void machine_finalize(Object *obj)
     g_free(m->accel_list);
     g_free(m->name);
     g_free(m->vga);
+    g_free(m->numa.cpu_node);
 }
 
 static const ObjectType machine_type = {

@@ -18,6 +18,7 @@ static GHashTable *device_infos; /* ObjectType -> DeviceInfo */
 static GHashTable *aliases;      /* alias -> name */
 static BusState *main_bus;
 static bool machine_ready;
+static const HotplugHandler *busless_hotplug;
 
 /* --- registration --- */
 
@@ -314,7 +315,7 @@ DeviceState *device_new(const char *type)
 bool device_realize(DeviceState *dev, BusState *bus, Error **errp)
 {
     const BusInfo *bi = bus ? bus->info : NULL;
-    const HotplugHandler *hp = bus ? bus->hotplug : NULL;
+    const HotplugHandler *hp = bus ? bus->hotplug : busless_hotplug;
 
     assert(!dev->realized);
     dev->hotplugged = machine_ready;
@@ -344,9 +345,9 @@ bool device_realize(DeviceState *dev, BusState *bus, Error **errp)
     dev->realized = true;
     if (dev->hotplugged) {
         device_reset(dev);
-        if (hp && hp->plug) {
-            hp->plug(hp->opaque, dev);
-        }
+    }
+    if (hp && hp->plug && (dev->hotplugged || !bus)) {
+        hp->plug(hp->opaque, dev);
     }
     return true;
 
@@ -392,6 +393,16 @@ DeviceState *device_create(BusState *bus, const char *type)
     DeviceState *dev = device_new(type);
 
     return device_realize(dev, bus, &error_fatal) ? dev : NULL;
+}
+
+void device_set_busless_hotplug(const HotplugHandler *hp)
+{
+    busless_hotplug = hp;
+}
+
+const HotplugHandler *device_hotplug_handler(const DeviceState *dev)
+{
+    return dev->parent_bus ? dev->parent_bus->hotplug : busless_hotplug;
 }
 
 void device_machine_ready(void)

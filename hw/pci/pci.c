@@ -68,7 +68,7 @@ PCIBus *pci_root_bus_new(DeviceState *parent, const char *name,
     return bus;
 }
 
-static PCIBus *child_bus(const PCIDevice *d)
+PCIBus *pci_child_bus(const PCIDevice *d)
 {
     BusState *b;
 
@@ -88,7 +88,7 @@ static PCIBus *find_bus(PCIBus *bus, int num, unsigned depth)
     }
     for (unsigned i = 0; i < 256 && depth < 16; i++) {
         PCIDevice *d = bus->devices[i];
-        PCIBus *child = d && info_of(d)->is_bridge ? child_bus(d) : NULL;
+        PCIBus *child = d && info_of(d)->is_bridge ? pci_child_bus(d) : NULL;
 
         if (child && num >= d->config[PCI_SECONDARY_BUS] &&
             num <= d->config[PCI_SUBORDINATE_BUS]) {
@@ -697,6 +697,7 @@ static const Property pci_props[] = {
     PROP_STR("romfile", PCIDevice, romfile),
     PROP_BOOL("rombar", PCIDevice, rombar, true),
     PROP_UINT32("romsize", PCIDevice, romsize, UINT32_MAX),
+    PROP_UINT32("acpi-index", PCIDevice, acpi_index, 0),
     PROP_END(),
 };
 
@@ -886,8 +887,8 @@ static void print_bus(PCIBus *bus, GString *out)
         }
         g_string_append_printf(out, "      id \"%s\"\n",
                                d->qdev.id ? d->qdev.id : "");
-        if (child_bus(d)) {
-            print_bus(child_bus(d), out);
+        if (pci_child_bus(d)) {
+            print_bus(pci_child_bus(d), out);
         }
     }
 }

@@ -5,6 +5,7 @@
 
 #include "hw/qdev.h"
 #include "exec/memory.h"
+#include "hw/core/numa.h"
 
 typedef struct MachineInfo MachineInfo;
 
@@ -27,10 +28,11 @@ struct Chardev;
 enum { MACHINE_SERIALS = 4, MACHINE_PARALLELS = 3 };
 
 /* The machine object, /machine; machine types embed it first. */
-typedef struct MachineState {
+struct MachineState {
     Object obj;
     const MachineInfo *info;
     CpuTopology smp;
+    NumaState numa;
     uint64_t ram_size, max_ram_size; /* bytes */
     uint64_t ram_slots;
     MemoryRegion *ram;       /* the main memory; made before .init */
@@ -56,7 +58,7 @@ typedef struct MachineState {
     char *vga;               /* -vga, or the type's default; "none" */
     /* What nobody asked for but a machine has by default. */
     bool default_floppy, default_cdrom, default_net;
-} MachineState;
+};
 
 typedef struct CompatProp {
     const char *type, *prop, *value; /* NULL type ends a table */
@@ -80,6 +82,8 @@ struct MachineInfo {
     bool no_floppy, no_cdrom, no_serial, no_parallel; /* default devices */
     const CompatProp *const *compat; /* NULL-terminated list of tables */
     bool (*init)(MachineState *m, Error **errp);
+    /* After the user's devices; NULL: nothing. */
+    bool (*ready)(MachineState *m, Error **errp);
     void (*reset)(MachineState *m);  /* NULL: system_devices_reset() */
 };
 

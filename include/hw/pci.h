@@ -92,6 +92,7 @@ struct PCIDevice {
     char *romfile;
     bool rombar;
     uint32_t romsize;
+    uint32_t acpi_index;   /* number for the guest's naming; 0: none */
     /* Guest-visible state. */
     uint8_t config[PCI_CONFIG_SIZE];
     uint8_t intx_level;    /* our INTx pin */
@@ -140,6 +141,8 @@ static inline PCIBus *pci_bus_of(const PCIDevice *d)
     return (PCIBus *)d->qdev.parent_bus;
 }
 int pci_bus_num(const PCIBus *bus);
+/* The bus behind a bridge; NULL: @d is none. */
+PCIBus *pci_child_bus(const PCIDevice *d);
 PCIBus *pci_root_bus(void); /* first one, NULL without PCI */
 
 PCIBus *pci_root_bus_new(DeviceState *parent, const char *name,

@@ -59,6 +59,8 @@ struct DeviceInfo {
     bool no_hotplug;
     /* Name in firmware paths ("ethernet", "serial"); NULL: .name. */
     const char *fw_name;
+    /* What follows its path in the boot order ("/disk@0,0"), or NULL. */
+    const char *boot_suffix;
 
     void (*init)(DeviceState *dev);   /* sub-objects, dynamic properties */
     /* On failure undoes what it did itself. */
@@ -121,6 +123,8 @@ typedef struct HotplugHandler {
     bool (*pre_plug)(void *opaque, DeviceState *dev, Error **errp);
     void (*plug)(void *opaque, DeviceState *dev);
     bool (*unplug_request)(void *opaque, DeviceState *dev, Error **errp);
+    /* The device is about to go; NULL: nothing to undo. */
+    void (*unplug)(void *opaque, DeviceState *dev);
     void *opaque;
 } HotplugHandler;
 
@@ -164,6 +168,10 @@ DeviceState *device_find(const char *id_or_path, Error **errp);
 bool device_is_a(const DeviceState *dev, const char *type);
 /* After machine creation: later devices count as hotplugged. */
 void device_machine_ready(void);
+/* The machine's handler for devices that sit on no bus (CPUs, DIMMs): its
+ * plug is called for cold ones too. */
+void device_set_busless_hotplug(const HotplugHandler *hp);
+const HotplugHandler *device_hotplug_handler(const DeviceState *dev);
 bool device_is_machine_ready(void);
 
 /* @name NULL: "TYPE.N" / the device's id based name ("ide.0"). */
