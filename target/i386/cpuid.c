@@ -204,7 +204,7 @@ static void basic(CPUX86State *env, uint32_t leaf, uint32_t sub,
             *d |= 1u << 28;
         }
         /* The APIC's own switch shows in its feature bit. */
-        if (!(env->x.apic_base & 1u << 11) && cpu->apic) {
+        if (cpu->apic && !(x86_apic_ops->get_base(cpu->apic) & 1u << 11)) {
             *d &= ~(1u << 9);
         }
         break;
