@@ -2,7 +2,7 @@
 /* Disks from the command line. */
 #include "osdep.h"
 #include "vl.h"
-#include "block/block.h"
+#include "block/block-qmp.h"
 #include "hw/qdev.h"
 
 /* An empty drive that stands there unless the user took its place. */
@@ -40,6 +40,7 @@ bool make_virtio_drives(Error **errp)
 
 bool make_drives(const VMConfig *cfg, const MachineState *m, Error **errp)
 {
+    block_emu_init();
     for (size_t i = 0; i < cfg->blockdevs.n; i++) {
         if (!blockdev_add(cfg->blockdevs.items[i]->opts, errp)) {
             error_prepend(errp, "%s: ", cfg->blockdevs.items[i]->loc);

@@ -275,6 +275,8 @@ static void clean_up(VMConfig *cfg)
 {
     monitor_cleanup();
     net_cleanup();
+    block_cleanup();
+    drives_cleanup();
     process_cleanup();
     vmconfig_free(cfg);
 }
@@ -285,6 +287,8 @@ static int fail(VMConfig *cfg, Error *err)
     error_report("%s", error_get_pretty(err));
     error_free(err);
     net_cleanup();
+    block_cleanup();
+    drives_cleanup();
     process_cleanup();
     vmconfig_free(cfg);
     return 1;

@@ -26,6 +26,7 @@ BlockBackend *blk_new(const char *name, unsigned perm, unsigned shared)
     blk->shared = shared;
     blk->loop = loop_main();
     blk->write_cache = true;
+    blk->root_flags = BLK_O_RDWR | BLK_O_AUTO_RDONLY;
     blk->on_read_error = BLK_ON_ERROR_REPORT;
     blk->on_write_error = BLK_ON_ERROR_ENOSPC;
     blk->paused = pause_depth;

@@ -389,7 +389,6 @@ void node_bitmaps_resize(BlockNode *n, uint64_t bytes);
 BlockNode *block_temp_overlay(BlockNode *base, Error **errp);
 /* cache=MODE of -drive and the tools; false: no such mode. */
 bool block_cache_mode(const char *mode, unsigned *flags, bool *writethrough);
-void drives_cleanup(void);
 
 /* ---- creating image files ------------------------------------------------------ */
 

@@ -210,7 +210,8 @@ static bool from_partition_table(BlockBackend *blk, uint64_t sectors,
 {
     uint8_t mbr[BLK_SECTOR];
 
-    if (sectors == 0 || blk_pread(blk, 0, mbr, sizeof(mbr)) < 0 ||
+    /* On the node: the guest's accounts do not show it. */
+    if (sectors == 0 || node_pread(blk_node(blk), 0, mbr, sizeof(mbr)) < 0 ||
         mbr[510] != 0x55 || mbr[511] != 0xaa) {
         return false;
     }

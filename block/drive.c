@@ -447,6 +447,17 @@ DriveInfo *drive_new(const QObject *opts, DriveIf block_default, bool snapshot,
     return d;
 }
 
+void drive_delete(BlockBackend *blk)
+{
+    DriveInfo *d = drive_by_blk(blk);
+
+    blk_remove_node(blk);
+    g_free(blk->name); /* a device that still has it keeps an empty drive */
+    blk->name = g_strdup("");
+    blk->monitor_owned = false;
+    drive_free(d);
+}
+
 void drives_cleanup(void)
 {
     DriveInfo *d, *tmp;

@@ -377,6 +377,7 @@ static int check_write(BlockNode *n, uint64_t offset, uint64_t bytes)
         return n->corrupt ? -EIO : -EPERM;
     }
     if (threshold && offset + bytes > threshold &&
+        atomic_exchange(&n->write_threshold, 0) && /* one event a setting */
         block_hooks.write_threshold) {
         block_hooks.write_threshold(n, offset + bytes - threshold, threshold);
     }

@@ -71,6 +71,10 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
     hmp_info_kvm, hmp_info_history, hmp_info_cpus, hmp_info_mtree,
     hmp_info_trace_events, hmp_info_qtree;
 
+/* Handlers in block/block-hmp.c. */
+HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,
+    hmp_block_resize, hmp_block_set_io_throttle, hmp_drive_add, hmp_drive_del;
+
 /* Handlers in hmp-ui.c. */
 HmpHandler hmp_sendkey, hmp_mouse_move, hmp_mouse_button, hmp_mouse_set,
     hmp_screendump, hmp_info_mice;

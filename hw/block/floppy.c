@@ -121,7 +121,16 @@ void fd_revalidate(FloppyDrive *d)
 static bool change_media(void *opaque, bool load, Error **errp)
 {
     FloppyDrive *d = opaque;
+    unsigned perm = BLK_PERM_CONSISTENT_READ |
+                    (blk_is_writable(d->conf.blk) ? BLK_PERM_WRITE : 0);
 
+    /* Without a medium it wants nothing, so that any may come. */
+    if (!blk_set_perm(d->conf.blk, load ? perm : 0,
+                      load && !d->conf.share_rw
+                          ? BLK_PERM_ALL & ~BLK_PERM_WRITE : BLK_PERM_ALL,
+                      errp)) {
+        return false;
+    }
     d->media_changed = true;
     if (load) {
         fd_revalidate(d);
@@ -131,14 +140,8 @@ static bool change_media(void *opaque, bool load, Error **errp)
     return true;
 }
 
-static bool is_tray_open(void *opaque)
-{
-    return false; /* a floppy drive has none */
-}
-
 static const BlockDevOps floppy_dev_ops = {
     .change_media = change_media,
-    .is_tray_open = is_tray_open,
 };
 
 static bool floppy_realize(DeviceState *dev, Error **errp)

@@ -872,6 +872,7 @@ static bool cd_change_media(void *opaque, bool load, Error **errp)
     IDEDrive *d = opaque;
     int64_t len = load ? blk_length(d->conf.blk) : 0;
 
+    d->tray_open = !load;
     d->nsectors = len > 0 ? len / IDE_SECTOR : 0;
     d->event_new_media = load;
     d->event_eject = false;

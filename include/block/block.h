@@ -250,11 +250,14 @@ DriveInfo *drive_new(const QObject *opts, DriveIf block_default, bool snapshot,
                      const char *loc, Error **errp);
 /* After all devices: drives with if= that nothing took are an error. */
 bool drive_check_orphans(Error **errp);
+/* drive_del: the medium goes at once, the drive with its device. */
+void drive_delete(BlockBackend *blk);
 /* -blockdev / blockdev-add. */
 bool blockdev_add(const QObject *opts, Error **errp);
 
-/* Closes everything (end of the process). */
+/* Closes everything (end of the process), then forgets the drives. */
 void block_cleanup(void);
+void drives_cleanup(void);
 
 /* Hooks by which the emulator hears of things; NULL in tools. */
 typedef struct BlockHooks {
