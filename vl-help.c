@@ -2,6 +2,7 @@
 /* `help` in place of a name: lists made from what is registered. */
 #include "osdep.h"
 #include "vl.h"
+#include "chardev/char.h"
 #include "exec/accel.h"
 #include "exec/x86.h"
 #include "hw/qdev.h"
@@ -198,6 +199,13 @@ bool answer_help(const VMConfig *cfg, bool *done, Error **errp)
         return true;
     }
     if (nic_help(cfg)) {
+        return true;
+    }
+    if (wants_help(&cfg->chardevs)) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        chr_print_list(text);
+        fputs(text->str, stdout);
         return true;
     }
     item = wants_help(&cfg->devices);

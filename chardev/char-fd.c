@@ -33,6 +33,7 @@ static void fd_readable(void *opaque)
             s->hangup(s);
         } else {
             s->reading = false;
+            s->eof = true;
             fd_watch(s);
             chr_be_event(&s->chr, CHR_EVENT_CLOSED);
         }
@@ -114,7 +115,7 @@ void fd_chr_want_write(Chardev *chr, bool on)
 void fd_chr_update_read(Chardev *chr)
 {
     FDChardev *s = (FDChardev *)chr;
-    bool want = s->in >= 0 && chr_be_can_read(chr) > 0;
+    bool want = s->in >= 0 && !s->eof && chr_be_can_read(chr) > 0;
 
     if (want != s->reading) {
         s->reading = want;
@@ -339,6 +340,7 @@ static void pty_hangup(FDChardev *fd)
     fd->reading = fd->writing = false;
     fd_watch(fd);
     if (fd->chr.open) {
+        chr_drop_output(&fd->chr);
         chr_be_event(&fd->chr, CHR_EVENT_CLOSED);
     }
     timer_mod_ms(&s->timer, PTY_POLL_MS);

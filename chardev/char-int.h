@@ -35,9 +35,13 @@ typedef struct ChardevInfo {
     int (*set_break)(Chardev *chr, bool on);
     int (*get_tiocm)(Chardev *chr, int *tiocm);
     int (*set_tiocm)(Chardev *chr, int tiocm);
+    int (*parport_read)(Chardev *chr, ChrParport reg, uint8_t *v);
+    int (*parport_write)(Chardev *chr, ChrParport reg, uint8_t v);
     /* A mux: any number of front ends. */
     bool (*attach)(Chardev *chr, CharFrontend *fe, Error **errp);
     void (*detach)(Chardev *chr, CharFrontend *fe);
+    /* The front end in slot @i, which may be empty; false past the last. */
+    bool (*frontend)(Chardev *chr, int i, CharFrontend **fe);
 } ChardevInfo;
 
 struct Chardev {
@@ -48,10 +52,9 @@ struct Chardev {
     CharFrontend *fe;    /* NULL: none (mux: the one in focus) */
     bool open;           /* somebody is at the other end */
     GByteArray *out;     /* queued output */
-    void (*watch)(void *opaque); /* of chr_fe_add_watch */
-    void *watch_opaque;
     int logfd;           /* logfile=, -1 */
     bool muxed;          /* taken by a mux of its own */
+    Chardev *base;       /* the mux made it (mux=on): it goes with it */
 };
 
 void chr_driver_register(const ChardevInfo *info);
@@ -62,12 +65,15 @@ void chr_be_read(Chardev *chr, const uint8_t *buf, int len);
 void chr_be_event(Chardev *chr, ChrEvent ev);
 void chr_be_writable(Chardev *chr);
 void chr_set_filename(Chardev *chr, char *filename); /* takes it */
+/* The peer left: what it has not been sent is of no use to the next one. */
+void chr_drop_output(Chardev *chr);
 
 /* Back ends that are one or two descriptors (char-fd.c). */
 typedef struct FDChardev {
     Chardev chr;
     int in, out;         /* -1: none; may be the same */
     bool reading, writing;
+    bool eof;            /* the input ended, once for all */
     bool keep_in;        /* not ours to close */
     bool keep_out;
     void (*hangup)(struct FDChardev *s); /* end of input; NULL: stop reading */

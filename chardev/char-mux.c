@@ -15,8 +15,8 @@
 typedef struct MuxChardev {
     Chardev chr;
     CharFrontend base;             /* our hold on the back end */
-    CharFrontend *fes[MAX_FRONTENDS];
-    int n, focus;
+    CharFrontend *fes[MAX_FRONTENDS]; /* NULL: the slot is free */
+    int focus;                     /* -1: none */
     bool escape;                   /* the escape character came */
     uint8_t buf[MAX_FRONTENDS][BUFFER];
     int used[MAX_FRONTENDS];
@@ -27,7 +27,7 @@ void (*mux_quit_hook)(void);
 
 static void mux_send_event(MuxChardev *s, int n, ChrEvent ev)
 {
-    CharFrontend *fe = n < s->n ? s->fes[n] : NULL;
+    CharFrontend *fe = s->fes[n];
 
     if (fe && fe->event) {
         fe->event(fe->opaque, ev);
@@ -42,6 +42,19 @@ static void mux_set_focus(MuxChardev *s, int n)
     s->focus = n;
     s->chr.fe = s->fes[n];
     mux_send_event(s, n, CHR_EVENT_MUX_IN);
+}
+
+/* The next front end after the one in focus, if there is another. */
+static void mux_next(MuxChardev *s)
+{
+    for (int i = 1; i <= MAX_FRONTENDS; i++) {
+        int n = (MAX(s->focus, 0) + i) % MAX_FRONTENDS;
+
+        if (s->fes[n]) {
+            mux_set_focus(s, n);
+            return;
+        }
+    }
 }
 
 static void mux_say(MuxChardev *s, const char *text)
@@ -84,9 +97,7 @@ static bool mux_filter(MuxChardev *s, uint8_t c)
         mux_send_event(s, s->focus, CHR_EVENT_BREAK);
         break;
     case 'c':
-        if (s->n) {
-            mux_set_focus(s, (s->focus + 1) % s->n);
-        }
+        mux_next(s);
         break;
     }
     return false;
@@ -138,7 +149,7 @@ static void mux_event(void *opaque, ChrEvent ev)
     } else if (ev == CHR_EVENT_CLOSED) {
         s->chr.open = false;
     }
-    for (int i = 0; i < s->n; i++) {
+    for (int i = 0; i < MAX_FRONTENDS; i++) {
         mux_send_event(s, i, ev);
     }
 }
@@ -147,38 +158,56 @@ static bool mux_attach(Chardev *chr, CharFrontend *fe, Error **errp)
 {
     MuxChardev *s = (MuxChardev *)chr;
 
-    if (s->n == MAX_FRONTENDS) {
-        error_setg(errp, "Too many clients on mux '%s' (at most %d)",
-                   chr->label, MAX_FRONTENDS);
-        return false;
+    for (int i = 0; i < MAX_FRONTENDS; i++) {
+        if (!s->fes[i]) {
+            fe->tag = i;
+            s->fes[i] = fe;
+            s->used[i] = 0;
+            return true;
+        }
     }
-    fe->tag = s->n;
-    s->fes[s->n++] = fe;
-    return true;
+    error_setg(errp, "Too many clients on mux '%s' (at most %d)", chr->label,
+               MAX_FRONTENDS);
+    return false;
 }
 
 static void mux_detach(Chardev *chr, CharFrontend *fe)
 {
     MuxChardev *s = (MuxChardev *)chr;
+    int n = fe->tag;
 
-    for (int i = 0; i < s->n; i++) {
-        if (s->fes[i] == fe) {
-            s->fes[i] = NULL;
-        }
+    if (n < 0 || n >= MAX_FRONTENDS || s->fes[n] != fe) {
+        return;
     }
-    if (chr->fe == fe) {
+    s->fes[n] = NULL;
+    if (s->focus == n) {
         chr->fe = NULL;
+        s->focus = -1;
+        mux_next(s);
     }
+}
+
+static bool mux_frontend(Chardev *chr, int i, CharFrontend **fe)
+{
+    MuxChardev *s = (MuxChardev *)chr;
+
+    if (i >= MAX_FRONTENDS) {
+        return false;
+    }
+    *fe = s->fes[i];
+    return true;
 }
 
 static void mux_update_read(Chardev *chr)
 {
     MuxChardev *s = (MuxChardev *)chr;
 
-    if (s->focus < 0 && s->n && s->fes[0]->read) {
-        mux_set_focus(s, 0);
+    for (int i = 0; i < MAX_FRONTENDS && s->focus < 0; i++) {
+        if (s->fes[i] && s->fes[i]->read) {
+            mux_set_focus(s, i);
+        }
     }
-    for (int i = 0; i < s->n; i++) {
+    for (int i = 0; i < MAX_FRONTENDS; i++) {
         mux_flush(s, i);
     }
     chr_fe_accept_input(&s->base);
@@ -244,7 +273,7 @@ static void mux_close(Chardev *chr)
 {
     MuxChardev *s = (MuxChardev *)chr;
 
-    for (int i = 0; i < s->n; i++) {
+    for (int i = 0; i < MAX_FRONTENDS; i++) {
         if (s->fes[i]) {
             s->fes[i]->chr = NULL;
         }
@@ -260,6 +289,7 @@ static const ChardevInfo mux_info = {
     .open = mux_open, .close = mux_close, .write = mux_write,
     .want_write = mux_want_write, .update_read = mux_update_read,
     .set_echo = mux_set_echo, .attach = mux_attach, .detach = mux_detach,
+    .frontend = mux_frontend,
 };
 
 static void char_mux_register(void)

@@ -5,33 +5,40 @@
  * A server takes one client at a time and listens on after it leaves; while a
  * client is there, further ones wait in the kernel's queue.  A client with
  * reconnect= tries again after that many seconds.  `telnet` answers option
- * negotiations and strips them (RFC 854, 857, 858).
+ * negotiations and strips them (RFC 854, 857, 858); `websocket` serves RFC
+ * 6455 frames.
+ *
+ * A peer that leaves while the front end takes nothing ("gone") is noticed at
+ * once, but what it sent last is still delivered; the next client ends that
+ * wait.
  */
 #include "osdep.h"
 #include "char-int.h"
+#include "char-socket.h"
 #include "util/fdset.h"
 #include "util/module.h"
 #include "util/option.h"
 #include "util/timer.h"
-#include <netdb.h>
+#include "util/websock.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#define MAX_FDS 16
+#define MAX_FDS    16
+#define WS_PAYLOAD 16384 /* bytes of one outgoing frame */
 
 typedef struct SocketChardev {
     Chardev chr;
-    int listen_fd, fd;     /* -1: none */
-    bool server, wait, telnet, reading, writing;
-    bool nodelay;
+    int listen_fds[CHR_MAX_ADDRS], n_listen;
+    int fd;                /* -1: none */
+    bool server, wait, telnet, websocket, nodelay;
+    bool reading, writing;
+    bool gone;             /* the peer left, its bytes have not been read */
     char *path;            /* UNIX socket that we bound: removed at close */
-    bool unlink_path;
-    char *address;         /* for query-chardev */
-    struct sockaddr_storage peer; /* client: where to connect */
-    socklen_t peer_len;
+    char *address;         /* for query-chardev, after "tcp:" and so on */
+    const char *kind;      /* "tcp:", "unix:", "telnet:", ... */
+    ChrAddrList addrs;     /* client: where to connect */
+    int next_addr;         /* to try when this one fails */
     bool connecting;
     uint64_t reconnect;    /* s, 0: never */
     Timer timer;
@@ -39,17 +46,29 @@ typedef struct SocketChardev {
     int n_fds;
     uint8_t iac[3];        /* telnet command being received */
     int iac_len;
+    WebSock *ws;           /* of this connection */
+    GByteArray *in;        /* payload the front end had no room for */
+    GByteArray *wire;      /* encoded output that waits for the socket */
 } SocketChardev;
 
 static void sock_watch(SocketChardev *s);
 
 static void set_name(SocketChardev *s)
 {
-    chr_set_filename(&s->chr,
-                     g_strdup_printf("%s%s%s%s",
-                                     s->fd < 0 ? "disconnected:" : "",
-                                     s->telnet ? "telnet:" : "", s->address,
-                                     s->server ? ",server=on" : ""));
+    g_autofree char *peer = NULL, *local = NULL;
+
+    if (s->fd >= 0 && !s->connecting && strcmp(s->kind, "unix:") &&
+        strcmp(s->kind, "fd:")) {
+        local = chr_addr_name(s->fd, false);
+        peer = chr_addr_name(s->fd, true);
+    }
+    chr_set_filename(
+        &s->chr,
+        g_strdup_printf("%s%s%s%s%s%s",
+                        s->fd < 0 || s->connecting ? "disconnected:" : "",
+                        s->kind, local ? local : s->address,
+                        s->server ? ",server=on" : "", peer ? " <-> " : "",
+                        peer ? peer : ""));
 }
 
 static void drop_fds(SocketChardev *s)
@@ -58,6 +77,30 @@ static void drop_fds(SocketChardev *s)
         close(s->fds[i]);
     }
     s->n_fds = 0;
+}
+
+/* Sends what is encoded; true when nothing is left. */
+static bool flush_wire(SocketChardev *s)
+{
+    while (s->wire->len) {
+        ssize_t n = RETRY_ON_EINTR(
+            send(s->fd, s->wire->data, s->wire->len, MSG_NOSIGNAL));
+
+        if (n < 0) {
+            if (errno == EAGAIN) {
+                return false;
+            }
+            n = s->wire->len; /* reading will find it closed */
+        }
+        g_byte_array_remove_range(s->wire, 0, n);
+    }
+    return true;
+}
+
+static void sock_opened(SocketChardev *s)
+{
+    set_name(s);
+    chr_be_event(&s->chr, CHR_EVENT_OPENED);
 }
 
 static void sock_connected(SocketChardev *s, int fd)
@@ -75,26 +118,39 @@ static void sock_connected(SocketChardev *s, int fd)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     }
     s->fd = fd;
-    s->connecting = false;
+    s->connecting = s->gone = false;
     s->iac_len = 0;
-    if (s->telnet) {
-        ssize_t n = send(fd, greeting, sizeof(greeting), MSG_NOSIGNAL);
-
-        (void)n;
-    }
-    set_name(s);
     s->reading = true;
+    g_byte_array_set_size(s->wire, 0);
+    g_byte_array_set_size(s->in, 0);
+    if (s->websocket) {
+        s->ws = websock_new(); /* open when its handshake is over */
+    }
     sock_watch(s);
-    chr_be_event(&s->chr, CHR_EVENT_OPENED);
+    if (s->telnet) {
+        g_byte_array_append(s->wire, greeting, sizeof(greeting));
+        flush_wire(s);
+    }
+    if (!s->ws) {
+        sock_opened(s);
+    }
 }
+
+static void sock_disconnect(Chardev *chr);
 
 static void sock_accept(void *opaque)
 {
     SocketChardev *s = opaque;
-    int fd = accept4(s->listen_fd, NULL, NULL, SOCK_CLOEXEC);
 
-    if (fd >= 0) {
-        sock_connected(s, fd);
+    if (s->gone) {
+        sock_disconnect(&s->chr); /* somebody new is there */
+    }
+    for (int i = 0; i < s->n_listen && s->fd < 0; i++) {
+        int fd = accept4(s->listen_fds[i], NULL, NULL, SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            sock_connected(s, fd);
+        }
     }
 }
 
@@ -104,6 +160,7 @@ static void sock_retry(void *opaque)
 {
     SocketChardev *s = opaque;
 
+    s->next_addr = 0;
     if (!sock_connect(s, NULL)) {
         timer_mod_ms(&s->timer, s->reconnect * 1000);
     }
@@ -112,7 +169,7 @@ static void sock_retry(void *opaque)
 static void sock_disconnect(Chardev *chr)
 {
     SocketChardev *s = (SocketChardev *)chr;
-    bool was_open = s->fd >= 0 && !s->connecting;
+    bool was_open = chr->open;
 
     if (s->fd < 0) {
         return;
@@ -120,13 +177,21 @@ static void sock_disconnect(Chardev *chr)
     loop_set_fd(loop_main(), s->fd, NULL, NULL, NULL);
     close(s->fd);
     s->fd = -1;
-    s->reading = s->writing = s->connecting = false;
+    s->reading = s->writing = s->connecting = s->gone = false;
+    websock_free(s->ws);
+    s->ws = NULL;
     drop_fds(s);
+    g_byte_array_set_size(s->wire, 0);
+    g_byte_array_set_size(s->in, 0);
     set_name(s);
     if (was_open) {
+        chr_drop_output(chr);
         chr_be_event(chr, CHR_EVENT_CLOSED);
     }
-    if (s->listen_fd >= 0) {
+    if (s->fd >= 0) {
+        return; /* an event handler connected anew */
+    }
+    if (s->n_listen) {
         sock_watch(s);
     } else if (s->reconnect) {
         timer_mod_ms(&s->timer, s->reconnect * 1000);
@@ -175,10 +240,74 @@ static int strip_telnet(SocketChardev *s, uint8_t *buf, int len)
     return n;
 }
 
+/* Hands payload that waits to the front end; true when none is left. */
+static bool deliver(SocketChardev *s)
+{
+    while (s->in->len) {
+        int room = chr_be_can_read(&s->chr), fd = s->fd;
+        uint8_t buf[4096];
+        int n = MIN(MIN(room, (int)s->in->len), (int)sizeof(buf));
+
+        if (n <= 0) {
+            return false;
+        }
+        memcpy(buf, s->in->data, n);
+        g_byte_array_remove_range(s->in, 0, n);
+        chr_be_read(&s->chr, buf, n);
+        if (s->fd != fd) {
+            return false; /* the front end hung up */
+        }
+    }
+    return true;
+}
+
+/* The peer left while nothing is being read. */
+static void sock_hangup(void *opaque)
+{
+    SocketChardev *s = opaque;
+    uint8_t c;
+
+    if (s->in->len || recv(s->fd, &c, 1, MSG_PEEK | MSG_DONTWAIT) > 0) {
+        s->gone = true;
+        sock_watch(s);
+        chr_be_writable(&s->chr); /* nobody is there to wait for */
+    } else {
+        sock_disconnect(&s->chr);
+    }
+}
+
+static void sock_pause(SocketChardev *s)
+{
+    s->reading = false;
+    sock_watch(s);
+}
+
+static void ws_received(SocketChardev *s, const uint8_t *buf, int len)
+{
+    bool was_ready = websock_ready(s->ws);
+    Error *err = NULL;
+    bool ok = websock_feed(s->ws, buf, len, s->in, s->wire, &err);
+
+    flush_wire(s);
+    if (ok && !was_ready && websock_ready(s->ws)) {
+        sock_opened(s);
+    }
+    if (s->fd >= 0 && !deliver(s) && s->fd >= 0) {
+        s->reading = false;
+    }
+    if (!ok) {
+        error_free(err);
+        sock_disconnect(&s->chr);
+    } else if (s->fd >= 0) {
+        sock_watch(s);
+    }
+}
+
 static void sock_readable(void *opaque)
 {
     SocketChardev *s = opaque;
-    int room = chr_be_can_read(&s->chr);
+    bool waiting = s->ws && !websock_ready(s->ws);
+    int room = waiting ? 4096 : chr_be_can_read(&s->chr);
     uint8_t buf[4096];
     union {
         char space[CMSG_SPACE(sizeof(int) * MAX_FDS)];
@@ -190,12 +319,9 @@ static void sock_readable(void *opaque)
                           .msg_controllen = sizeof(control) };
     ssize_t n;
 
-    if (room <= 0) {
-        s->reading = false;
-        sock_watch(s);
-        /* Still notice the peer going away. */
-        if (recv(s->fd, buf, 1, MSG_PEEK | MSG_DONTWAIT) == 0) {
-            sock_disconnect(&s->chr);
+    if (room <= 0 || !deliver(s)) {
+        if (s->fd >= 0) {
+            sock_pause(s);
         }
         return;
     }
@@ -203,6 +329,10 @@ static void sock_readable(void *opaque)
     n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
     if (n > 0) {
         receive_fds(s, &msg);
+        if (s->ws) {
+            ws_received(s, buf, n);
+            return;
+        }
         n = s->telnet ? strip_telnet(s, buf, n) : n;
         if (n > 0) {
             chr_be_read(&s->chr, buf, n);
@@ -219,28 +349,71 @@ static void sock_writable(void *opaque)
     socklen_t len = sizeof(err);
 
     if (!s->connecting) {
-        chr_be_writable(&s->chr);
+        if (flush_wire(s)) {
+            chr_be_writable(&s->chr);
+            if (s->fd == fd) {
+                sock_watch(s);
+            }
+        }
         return;
     }
     getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
-    if (err) {
-        sock_disconnect(&s->chr);
+    loop_set_fd(loop_main(), fd, NULL, NULL, NULL);
+    if (!err) {
+        sock_connected(s, fd);
         return;
     }
-    loop_set_fd(loop_main(), fd, NULL, NULL, NULL);
-    sock_connected(s, fd);
+    close(fd);
+    s->fd = -1;
+    s->connecting = false;
+    if (!sock_connect(s, NULL)) {
+        timer_mod_ms(&s->timer, s->reconnect * 1000);
+    }
 }
 
 static void sock_watch(SocketChardev *s)
 {
-    if (s->listen_fd >= 0) {
-        loop_set_fd(loop_main(), s->listen_fd, s->fd < 0 ? sock_accept : NULL,
-                    NULL, s);
+    LoopFn on_read = s->reading ? sock_readable : NULL;
+    LoopFn on_write = s->writing || s->wire->len || s->connecting
+                          ? sock_writable
+                          : NULL;
+
+    for (int i = 0; i < s->n_listen; i++) {
+        loop_set_fd(loop_main(), s->listen_fds[i],
+                    s->fd < 0 || s->gone ? sock_accept : NULL, NULL, s);
     }
-    if (s->fd >= 0) {
-        loop_set_fd(loop_main(), s->fd, s->reading ? sock_readable : NULL,
-                    s->writing || s->connecting ? sock_writable : NULL, s);
+    if (s->fd < 0) {
+        return;
     }
+    if (!on_read && !on_write && !s->gone) {
+        loop_set_fd_hangup(loop_main(), s->fd, sock_hangup, s);
+    } else {
+        loop_set_fd(loop_main(), s->fd, on_read, s->gone ? NULL : on_write,
+                    s);
+    }
+}
+
+/* Telnet doubles FFh; WebSocket frames.  The whole of it is taken. */
+static int write_encoded(SocketChardev *s, const uint8_t *buf, int len)
+{
+    if (!flush_wire(s)) {
+        return 0;
+    }
+    len = MIN(len, WS_PAYLOAD);
+    if (s->ws) {
+        websock_frame(s->wire, buf, len);
+    } else {
+        for (int i = 0; i < len; i++) {
+            g_byte_array_append(s->wire, &buf[i], 1);
+            if (buf[i] == 255) {
+                g_byte_array_append(s->wire, &buf[i], 1);
+            }
+        }
+    }
+    if (!flush_wire(s)) {
+        sock_watch(s);
+    }
+    return len;
 }
 
 static int sock_write(Chardev *chr, const uint8_t *buf, int len)
@@ -248,8 +421,11 @@ static int sock_write(Chardev *chr, const uint8_t *buf, int len)
     SocketChardev *s = (SocketChardev *)chr;
     ssize_t n;
 
-    if (s->fd < 0 || s->connecting) {
+    if (!chr->open || s->fd < 0 || s->gone) {
         return len; /* nobody listens: as a line without a peer */
+    }
+    if (s->ws || s->telnet) {
+        return write_encoded(s, buf, len);
     }
     n = RETRY_ON_EINTR(send(s->fd, buf, len, MSG_NOSIGNAL));
     if (n < 0) {
@@ -271,7 +447,7 @@ static void sock_update_read(Chardev *chr)
     SocketChardev *s = (SocketChardev *)chr;
 
     if (s->fd >= 0 && !s->connecting && !s->reading &&
-        chr_be_can_read(chr) > 0) {
+        chr_be_can_read(chr) > 0 && deliver(s)) {
         s->reading = true;
         sock_watch(s);
     }
@@ -290,130 +466,53 @@ static int sock_take_fds(Chardev *chr, int *fds, int max)
 
 /* --- opening --- */
 
-static bool fill_unix(SocketChardev *s, const char *path, bool abstract,
-                      bool tight, Error **errp)
+/* Start-up without reconnect= waits for the answer.  0 or an errno. */
+static int wait_connected(int fd)
 {
-    struct sockaddr_un *un = (struct sockaddr_un *)&s->peer;
-    size_t max = sizeof(un->sun_path) - 1;
+    struct pollfd p = { .fd = fd, .events = POLLOUT };
+    int err = 0;
+    socklen_t len = sizeof(err);
 
-    un->sun_family = AF_UNIX;
-    if (strlen(path) > max) {
-        error_setg(errp, "UNIX socket path '%s' is too long", path);
-        error_append_hint(errp, "Path must be less than %zu bytes\n", max + 1);
-        return false;
+    if (RETRY_ON_EINTR(poll(&p, 1, 10000)) == 0) {
+        return ETIMEDOUT;
     }
-    memcpy(un->sun_path + (abstract ? 1 : 0), path, strlen(path));
-    s->peer_len = abstract && tight
-                      ? offsetof(struct sockaddr_un, sun_path) + 1 + strlen(path)
-                      : sizeof(*un);
-    s->address = g_strdup_printf("unix:%s%s", abstract ? "@" : "", path);
-    return true;
+    getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
+    return err;
 }
 
-static bool fill_inet(SocketChardev *s, const char *host, const char *port,
-                      int family, Error **errp)
-{
-    struct addrinfo hints = { .ai_family = family, .ai_socktype = SOCK_STREAM,
-                              .ai_flags = s->server ? AI_PASSIVE : 0 };
-    struct addrinfo *res;
-    g_autofree char *bare = g_strdup(host);
-    size_t len = strlen(bare);
-    int ret;
-
-    if (len > 2 && bare[0] == '[' && bare[len - 1] == ']') {
-        bare[len - 1] = 0;
-        memmove(bare, bare + 1, len - 1);
-    }
-    ret = getaddrinfo(*bare ? bare : NULL, port, &hints, &res);
-    if (ret) {
-        error_setg(errp, "address resolution failed for %s:%s: %s", host, port,
-                   gai_strerror(ret));
-        return false;
-    }
-    memcpy(&s->peer, res->ai_addr, res->ai_addrlen);
-    s->peer_len = res->ai_addrlen;
-    freeaddrinfo(res);
-    s->address = g_strdup_printf("tcp:%s:%s", host, port);
-    return true;
-}
-
-static bool sock_listen(SocketChardev *s, uint64_t to, Error **errp)
-{
-    int one = 1, fd;
-
-    for (;;) {
-        fd = socket(s->peer.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0) {
-            error_setg_errno(errp, errno, "Failed to create socket");
-            return false;
-        }
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-        if (s->path) {
-            unlink(s->path);
-        }
-        if (bind(fd, (struct sockaddr *)&s->peer, s->peer_len) == 0 &&
-            listen(fd, 1) == 0) {
-            break;
-        }
-        close(fd);
-        if (errno == EADDRINUSE && !s->path) {
-            struct sockaddr_in *in = (struct sockaddr_in *)&s->peer;
-            uint16_t port = ntohs(in->sin_port); /* same place for IPv6 */
-
-            if (port < to) {
-                in->sin_port = htons(port + 1);
-                continue;
-            }
-        }
-        error_setg_errno(errp, errno, "Failed to bind socket to %s",
-                         s->address);
-        return false;
-    }
-    s->listen_fd = fd;
-    s->unlink_path = s->path != NULL;
-    return true;
-}
-
+/* Tries the addresses that are left, one after the other. */
 static bool sock_connect(SocketChardev *s, Error **errp)
 {
-    int fd = socket(s->peer.ss_family,
-                    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int err = ECONNREFUSED;
 
-    if (fd < 0) {
-        error_setg_errno(errp, errno, "Failed to create socket");
-        return false;
-    }
-    if (connect(fd, (struct sockaddr *)&s->peer, s->peer_len) == 0) {
-        sock_connected(s, fd);
-        return true;
-    }
-    if (errno != EINPROGRESS) {
-        error_setg_errno(errp, errno, "Failed to connect to '%s'", s->address);
-        close(fd);
-        return false;
-    }
-    if (s->reconnect) {
-        s->fd = fd;
-        s->connecting = true;
-        sock_watch(s);
-        return true;
-    } else {
-        /* Without reconnect= start-up waits for the answer. */
-        struct pollfd p = { .fd = fd, .events = POLLOUT };
-        int err = 0;
-        socklen_t len = sizeof(err);
+    while (s->next_addr < s->addrs.n) {
+        const ChrAddr *a = &s->addrs.a[s->next_addr++];
+        int fd = socket(a->ss.ss_family,
+                        SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
-        poll(&p, 1, 10000);
-        getsockopt(fd, SOL_SOCKET, SO_ERROR, &err, &len);
-        if (err || !(p.revents & POLLOUT)) {
-            error_setg_errno(errp, err ? err : ETIMEDOUT,
-                             "Failed to connect to '%s'", s->address);
-            close(fd);
-            return false;
+        if (fd < 0) {
+            err = errno;
+            continue;
         }
-        sock_connected(s, fd);
-        return true;
+        err = connect(fd, (const struct sockaddr *)&a->ss, a->len) < 0 ? errno
+                                                                       : 0;
+        if (err == EINPROGRESS && s->reconnect) {
+            s->fd = fd;
+            s->connecting = true;
+            sock_watch(s);
+            return true;
+        }
+        if (err == EINPROGRESS) {
+            err = wait_connected(fd);
+        }
+        if (!err) {
+            sock_connected(s, fd);
+            return true;
+        }
+        close(fd);
     }
+    error_setg_errno(errp, err, "Failed to connect to '%s'", s->addrs.text);
+    return false;
 }
 
 static const char *const sock_opts[] = {
@@ -425,8 +524,8 @@ static const char *const sock_opts[] = {
 /* An inherited descriptor: listening (server) or connected. */
 static bool adopt_fd(SocketChardev *s, const char *text, Error **errp)
 {
-    int fd = fd_from_text(text, errp), listening = 0;
-    socklen_t len = sizeof(listening);
+    int fd = fd_from_text(text, errp), listening = 0, domain = 0;
+    socklen_t len = sizeof(listening), dlen = sizeof(domain);
 
     if (fd < 0) {
         return false;
@@ -439,66 +538,105 @@ static bool adopt_fd(SocketChardev *s, const char *text, Error **errp)
         error_setg(errp, "fd=%s is not a listening socket", text);
         return false;
     }
-    s->address = g_strdup_printf("fd:%s", text);
-    len = sizeof(s->peer);
-    if (getsockname(fd, (struct sockaddr *)&s->peer, &len) == 0 &&
-        s->peer.ss_family == AF_UNIX) {
-        const struct sockaddr_un *un = (const struct sockaddr_un *)&s->peer;
-
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &dlen);
+    s->kind = domain == AF_UNIX                             ? "unix:"
+              : domain == AF_INET || domain == AF_INET6 ? "tcp:"
+                                                            : "fd:";
+    s->address = chr_addr_name(fd, false);
+    if (!s->address || !*s->address) {
         g_free(s->address);
-        s->address = g_strdup_printf("unix:%.*s", (int)sizeof(un->sun_path),
-                                     un->sun_path);
+        s->address = g_strdup(text);
+        s->kind = "fd:";
     }
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     if (s->server) {
-        s->listen_fd = fd;
+        s->listen_fds[s->n_listen++] = fd;
     } else {
         sock_connected(s, fd);
     }
     return true;
 }
 
-static bool take_options(SocketChardev *s, QObject *opts, char **path,
-                         char **host, char **port, char **fd, uint64_t *to,
-                         int *family, bool *abstract, bool *tight,
-                         Error **errp)
+typedef struct SockOptions {
+    char *path, *host, *port, *fd;
+    uint64_t to;
+    int family;
+    bool abstract, tight;
+} SockOptions;
+
+static void free_options(SockOptions *o)
 {
-    static const char *const later[] = { "tls-creds", "tls-authz", "websocket",
-                                         "tn3270", NULL };
-    bool delay = true, nodelay = false, v4 = false, v6 = false;
+    g_free(o->path);
+    g_free(o->host);
+    g_free(o->port);
+    g_free(o->fd);
+}
+G_DEFINE_AUTO_CLEANUP_CLEAR_FUNC(SockOptions, free_options)
 
-    for (const char *const *k = later; *k; k++) {
-        const char *v = qdict_get_str(opts, *k);
-        bool off = v ? !strcmp(v, "off") : !qdict_get_bool(opts, *k, true);
+static bool refuse_options(QObject *opts, Error **errp)
+{
+    static const struct {
+        const char *key, *why;
+    } rows[] = {
+        { "tls-creds", "there is no TLS for character devices" },
+        { "tls-authz", "there is no TLS for character devices" },
+        { "tn3270", "no PC machine has a 3270 terminal" },
+    };
 
-        if (qdict_has(opts, *k) && !off) {
-            error_setg(errp, "chardev: socket: option '%s' is not supported",
-                       *k);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        const char *key = rows[i].key, *v = qdict_get_str(opts, key);
+        bool off = v ? !strcmp(v, "off") : !qdict_get_bool(opts, key, true);
+
+        if (qdict_has(opts, key) && !off) {
+            error_setg(errp, "chardev: socket: option '%s' is not supported: "
+                       "%s", key, rows[i].why);
             return false;
         }
-        qdict_del(opts, *k);
+        qdict_del(opts, key);
     }
-    if (!opts_take_str(opts, "path", path, errp) ||
-        !opts_take_str(opts, "host", host, errp) ||
-        !opts_take_str(opts, "port", port, errp) ||
-        !opts_take_str(opts, "fd", fd, errp) ||
-        !opts_take_u64(opts, "to", to, errp) ||
+    return true;
+}
+
+static bool take_options(SocketChardev *s, QObject *opts, SockOptions *o,
+                         Error **errp)
+{
+    bool has_v4 = qdict_has(opts, "ipv4"), has_v6 = qdict_has(opts, "ipv6");
+    bool delay = true, nodelay = false, v4 = false, v6 = false;
+
+    o->tight = true;
+    if (!refuse_options(opts, errp) ||
+        !opts_take_str(opts, "path", &o->path, errp) ||
+        !opts_take_str(opts, "host", &o->host, errp) ||
+        !opts_take_str(opts, "port", &o->port, errp) ||
+        !opts_take_str(opts, "fd", &o->fd, errp) ||
+        !opts_take_u64(opts, "to", &o->to, errp) ||
         !opts_take_bool(opts, "ipv4", &v4, errp) ||
         !opts_take_bool(opts, "ipv6", &v6, errp) ||
         !opts_take_bool(opts, "server", &s->server, errp) ||
         !opts_take_bool(opts, "delay", &delay, errp) ||
         !opts_take_bool(opts, "nodelay", &nodelay, errp) ||
         !opts_take_bool(opts, "telnet", &s->telnet, errp) ||
-        !opts_take_bool(opts, "abstract", abstract, errp) ||
-        !opts_take_bool(opts, "tight", tight, errp) ||
+        !opts_take_bool(opts, "websocket", &s->websocket, errp) ||
+        !opts_take_bool(opts, "abstract", &o->abstract, errp) ||
+        !opts_take_bool(opts, "tight", &o->tight, errp) ||
         !opts_take_u64(opts, "reconnect", &s->reconnect, errp)) {
         return false;
     }
     s->nodelay = nodelay || !delay;
-    *family = v4 == v6 ? AF_UNSPEC : v4 ? AF_INET : AF_INET6;
+    o->family = chr_addr_family(has_v4, v4, has_v6, v6);
+    if (s->telnet && s->websocket) {
+        error_setg(errp, "chardev: socket: 'telnet' and 'websocket' exclude "
+                         "each other");
+        return false;
+    }
     if (qdict_has(opts, "wait") && !s->server) {
         error_setg(errp, "'wait' option is incompatible with socket in client "
                          "connect mode");
+        return false;
+    }
+    if (s->websocket && !s->server) {
+        error_setg(errp, "'websocket' option is incompatible with socket in "
+                         "client connect mode");
         return false;
     }
     if (s->server && s->reconnect) {
@@ -510,54 +648,88 @@ static bool take_options(SocketChardev *s, QObject *opts, char **path,
     return opts_take_bool(opts, "wait", &s->wait, errp);
 }
 
+/* Start-up goes on when the first client is there, or by a signal. */
+static void wait_for_client(SocketChardev *s)
+{
+    struct pollfd p[CHR_MAX_ADDRS];
+
+    info_report("QEMU waiting for connection on: %s", s->chr.filename);
+    for (int i = 0; i < s->n_listen; i++) {
+        p[i] = (struct pollfd){ .fd = s->listen_fds[i], .events = POLLIN };
+    }
+    if (poll(p, s->n_listen, -1) > 0) {
+        sock_accept(s);
+    }
+}
+
+static bool resolve(SocketChardev *s, const SockOptions *o, Error **errp)
+{
+    s->kind = s->telnet ? "telnet:" : s->websocket ? "websocket:" : "tcp:";
+    if (o->path) {
+        if (!chr_addr_unix(&s->addrs, o->path, o->abstract, o->tight, errp)) {
+            return false;
+        }
+        s->kind = "unix:";
+        s->address = g_strdup(s->addrs.text + strlen("unix:"));
+        return true;
+    }
+    if (!o->port) {
+        error_setg(errp, "chardev: socket: no port given");
+        return false;
+    }
+    if (!chr_addr_inet(&s->addrs, o->host ? o->host : "", o->port, o->family,
+                       SOCK_STREAM, s->server, errp)) {
+        return false;
+    }
+    s->address = g_strdup(s->addrs.text + strlen("tcp:"));
+    return true;
+}
+
 static bool sock_open(Chardev *chr, QObject *opts, Error **errp)
 {
     SocketChardev *s = (SocketChardev *)chr;
-    g_autofree char *path = NULL, *host = NULL, *port = NULL, *fd = NULL;
-    bool abstract = false, tight = true;
-    uint64_t to = 0;
-    int family;
+    g_auto(SockOptions) o = { 0 };
 
-    s->listen_fd = s->fd = -1;
+    s->fd = -1;
+    s->wire = g_byte_array_new();
+    s->in = g_byte_array_new();
     timer_init(&s->timer, loop_main(), CLOCK_REALTIME_NS, sock_retry, s);
-    if (!take_options(s, opts, &path, &host, &port, &fd, &to, &family,
-                      &abstract, &tight, errp)) {
+    if (!take_options(s, opts, &o, errp)) {
         return false;
     }
-    if (!!path + !!fd + !!(host || port) != 1) {
+    if (!!o.path + !!o.fd + !!(o.host || o.port) != 1) {
         error_setg(errp, "chardev: socket: give one of 'path', 'host' with "
                          "'port', and 'fd'");
         return false;
     }
-    if (fd) {
-        if (!adopt_fd(s, fd, errp)) {
-            return false;
-        }
-    } else if (path) {
-        if (!fill_unix(s, path, abstract, tight, errp)) {
-            return false;
-        }
-        s->path = s->server && !abstract ? g_strdup(path) : NULL;
-    } else if (!port) {
-        error_setg(errp, "chardev: socket: no port given");
-        return false;
-    } else if (!fill_inet(s, host ? host : "", port, family, errp)) {
-        return false;
-    }
-    if (!fd && s->server && !sock_listen(s, to, errp)) {
+    if (o.fd ? !adopt_fd(s, o.fd, errp) : !resolve(s, &o, errp)) {
         return false;
     }
     if (s->server) {
+        if (!o.fd) {
+            s->n_listen = chr_addr_listen(&s->addrs, o.to, s->listen_fds,
+                                          errp);
+            if (!s->n_listen) {
+                return false;
+            }
+            if (o.path && !o.abstract) {
+                s->path = g_strdup(o.path);
+            } else if (!o.path) {
+                g_free(s->address);
+                s->address = chr_addr_name(s->listen_fds[0], false);
+            }
+        }
+        for (int i = 0; i < s->n_listen; i++) {
+            fcntl(s->listen_fds[i], F_SETFL, O_NONBLOCK);
+        }
         set_name(s);
         if (s->wait) {
-            info_report("QEMU waiting for connection on: %s", chr->filename);
-            sock_accept(s);
+            wait_for_client(s);
         }
-        fcntl(s->listen_fd, F_SETFL, O_NONBLOCK);
         sock_watch(s);
         return true;
     }
-    if (!fd && !sock_connect(s, s->reconnect ? NULL : errp)) {
+    if (!o.fd && !sock_connect(s, s->reconnect ? NULL : errp)) {
         if (!s->reconnect) {
             return false;
         }
@@ -573,22 +745,28 @@ static void sock_close(Chardev *chr)
 
     s->reconnect = 0;
     timer_del(&s->timer);
-    if (s->listen_fd >= 0) {
-        loop_set_fd(loop_main(), s->listen_fd, NULL, NULL, NULL);
-        close(s->listen_fd);
-        s->listen_fd = -1;
+    for (int i = 0; i < s->n_listen; i++) {
+        loop_set_fd(loop_main(), s->listen_fds[i], NULL, NULL, NULL);
+        close(s->listen_fds[i]);
     }
+    s->n_listen = 0;
     if (s->fd >= 0) {
         loop_set_fd(loop_main(), s->fd, NULL, NULL, NULL);
         close(s->fd);
         s->fd = -1;
     }
     drop_fds(s);
-    if (s->unlink_path) {
+    if (s->path) {
         unlink(s->path);
+    }
+    websock_free(s->ws);
+    if (s->wire) {
+        g_byte_array_free(s->wire, TRUE);
+        g_byte_array_free(s->in, TRUE);
     }
     g_free(s->path);
     g_free(s->address);
+    g_free(s->addrs.text);
 }
 
 static const ChardevInfo socket_info = {

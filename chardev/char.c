@@ -11,6 +11,7 @@
 static GPtrArray *drivers; /* const ChardevInfo */
 
 static void chardev_finalize(Object *obj);
+static void run_watch(CharFrontend *fe);
 
 static const ObjectType chardev_type = {
     .name = "chardev", .abstract = true, .size = sizeof(Chardev),
@@ -32,6 +33,30 @@ void chr_driver_register(const ChardevInfo *info)
     object_type_register(t);
 }
 
+static gint compare_names(gconstpointer a, gconstpointer b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void chr_print_list(GString *out)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+
+    for (unsigned i = 0; drivers && i < drivers->len; i++) {
+        const ChardevInfo *d = g_ptr_array_index(drivers, i);
+
+        g_ptr_array_add(names, (char *)d->name);
+        if (d->alias) {
+            g_ptr_array_add(names, (char *)d->alias);
+        }
+    }
+    g_ptr_array_sort(names, compare_names);
+    g_string_append(out, "Available chardev backend types:\n");
+    for (unsigned i = 0; i < names->len; i++) {
+        g_string_append_printf(out, "  %s\n", (char *)names->pdata[i]);
+    }
+}
+
 static const ChardevInfo *driver_find(const char *name)
 {
     for (unsigned i = 0; drivers && i < drivers->len; i++) {
@@ -46,16 +71,25 @@ static const ChardevInfo *driver_find(const char *name)
 
 static void driver_error(const char *name, Error **errp)
 {
-    static const char *const refused[] = {
-        "spicevmc", "spiceport", "braille", "msmouse", "wctablet",
-        "qemu-vdagent", "dbus", NULL,
+    static const struct {
+        const char *name, *why;
+    } refused[] = {
+        { "spicevmc", "there is no SPICE" },
+        { "spiceport", "there is no SPICE" },
+        { "braille", "there are no Braille displays" },
+        { "msmouse", "there is no serial mouse; use PS/2 or USB" },
+        { "wctablet", "there is no serial tablet; use usb-tablet" },
+        { "dbus", "there is no D-Bus" },
     };
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     const char *near;
 
-    if (g_strv_contains(refused, name)) {
-        error_setg(errp, "chardev backend '%s' is not supported", name);
-        return;
+    for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
+        if (!strcmp(refused[i].name, name)) {
+            error_setg(errp, "chardev backend '%s' is not supported: %s",
+                       name, refused[i].why);
+            return;
+        }
     }
     for (unsigned i = 0; drivers && i < drivers->len; i++) {
         const ChardevInfo *d = g_ptr_array_index(drivers, i);
@@ -175,7 +209,9 @@ static Chardev *wrap_mux(const char *label, const ChardevInfo *info,
     mux = chr_new(label, driver_find("mux"), mux_opts, errp);
     if (!mux) {
         object_free(&base->obj);
+        return NULL;
     }
+    mux->base = base;
     return mux;
 }
 
@@ -240,6 +276,31 @@ static QObject *parse_inet(const char *rest, Error **errp)
     return opts;
 }
 
+/* "[HOST]:PORT[@[HOST]:PORT]": where to, and where from. */
+static QObject *parse_udp(const char *rest, Error **errp)
+{
+    g_auto(GStrv) ends = g_strsplit(rest, "@", 2);
+    static const char *const keys[2][2] = { { "host", "port" },
+                                            { "localaddr", "localport" } };
+    g_autoptr(QObject) opts = qdict_new();
+
+    for (int i = 0; ends[i]; i++) {
+        char *colon = strrchr(ends[i], ':');
+
+        if (!colon) {
+            error_setg(errp, "address '%s' has no port", ends[i]);
+            return NULL;
+        }
+        *colon = 0;
+        if (*ends[i]) {
+            qdict_put_str(opts, keys[i][0], ends[i]);
+        }
+        qdict_put_str(opts, keys[i][1], colon + 1);
+    }
+    qdict_put_str(opts, "backend", "udp");
+    return qobject_ref(opts);
+}
+
 static QObject *parse_text(const char *text, Error **errp)
 {
     static const struct {
@@ -257,6 +318,10 @@ static QObject *parse_text(const char *text, Error **errp)
         { "tn3270:", "tn3270" },
     };
     QObject *opts;
+
+    if (g_str_has_prefix(text, "udp:")) {
+        return parse_udp(text + 4, errp);
+    }
 
     for (unsigned i = 0; i < ARRAY_SIZE(inets); i++) {
         if (g_str_has_prefix(text, inets[i].prefix)) {
@@ -329,7 +394,99 @@ Chardev *chr_new_from_text(const char *label, const char *text, bool *none,
     return chr_new_from_opts(opts, errp);
 }
 
+static bool is_busy(Chardev *chr)
+{
+    CharFrontend *fe;
+
+    for (int i = 0;
+         chr->info->frontend && chr->info->frontend(chr, i, &fe); i++) {
+        if (fe) {
+            return true;
+        }
+    }
+    return chr->fe || chr->muxed;
+}
+
 bool chr_remove(const char *id, Error **errp)
+{
+    Chardev *chr = chr_find(id), *base;
+
+    if (!chr) {
+        error_setg(errp, "Chardev '%s' not found", id);
+        return false;
+    }
+    if (is_busy(chr)) {
+        error_setg(errp, "Chardev '%s' is busy", id);
+        return false;
+    }
+    base = chr->base;
+    object_free(&chr->obj);
+    if (base) {
+        object_free(&base->obj);
+    }
+    return true;
+}
+
+Chardev *chr_change(const char *id, QObject *opts, Error **errp)
+{
+    Chardev *old = chr_find(id), *new;
+    CharFrontend *fe;
+
+    if (!old) {
+        error_setg(errp, "Chardev '%s' does not exist", id);
+        return NULL;
+    }
+    if (old->info->frontend || old->muxed) {
+        error_setg(errp, "Mux device hotswap not supported yet");
+        return NULL;
+    }
+    fe = old->fe;
+    if (fe && !fe->changed) {
+        error_setg(errp, "Chardev user does not support chardev hotswap");
+        return NULL;
+    }
+    /* The name is free for the new one, but the old one lives on until the
+     * new one works. */
+    object_unparent(&old->obj);
+    new = chr_new_from_opts(opts, errp);
+    if (!new) {
+        object_add_child(chardevs(), id, &old->obj);
+        return NULL;
+    }
+    if (fe) {
+        bool was_open = old->open;
+
+        old->fe = NULL;
+        new->fe = fe;
+        fe->chr = new;
+        if (was_open && !new->open && fe->event) {
+            fe->event(fe->opaque, CHR_EVENT_CLOSED);
+        }
+        if (!fe->changed(fe->opaque)) {
+            new->fe = NULL;
+            old->fe = fe;
+            fe->chr = old;
+            object_free(&new->obj);
+            object_add_child(chardevs(), id, &old->obj);
+            error_setg(errp, "Chardev '%s' change failed", id);
+            return NULL;
+        }
+        if (!was_open && new->open && fe->event) {
+            fe->event(fe->opaque, CHR_EVENT_OPENED);
+        }
+        if (new->info->set_fe_open) {
+            new->info->set_fe_open(new, fe->open);
+        }
+        if (new->info->update_read) {
+            new->info->update_read(new);
+        }
+        run_watch(fe); /* of the old one */
+    }
+    object_free(&old->obj);
+    return new;
+}
+
+bool chr_send_break(const char *id, Error **errp)
 {
     Chardev *chr = chr_find(id);
 
@@ -337,11 +494,7 @@ bool chr_remove(const char *id, Error **errp)
         error_setg(errp, "Chardev '%s' not found", id);
         return false;
     }
-    if (chr->fe || chr->muxed) {
-        error_setg(errp, "Chardev '%s' is busy", id);
-        return false;
-    }
-    object_free(&chr->obj);
+    chr_be_event(chr, CHR_EVENT_BREAK);
     return true;
 }
 
@@ -467,8 +620,8 @@ void chr_fe_add_watch(CharFrontend *fe, void (*fn)(void *opaque), void *opaque)
     Chardev *chr = fe->chr;
 
     if (chr) {
-        chr->watch = fn;
-        chr->watch_opaque = opaque;
+        fe->watch = fn;
+        fe->watch_opaque = opaque;
         if (chr->info->want_write) {
             chr->info->want_write(chr, true);
         }
@@ -477,9 +630,7 @@ void chr_fe_add_watch(CharFrontend *fe, void (*fn)(void *opaque), void *opaque)
 
 void chr_fe_cancel_watch(CharFrontend *fe)
 {
-    if (fe->chr) {
-        fe->chr->watch = NULL;
-    }
+    fe->watch = NULL;
 }
 
 void chr_fe_accept_input(CharFrontend *fe)
@@ -524,6 +675,16 @@ void chr_fe_set_echo(CharFrontend *fe, bool on)
     ((fe)->chr && (fe)->chr->info->call \
          ? (fe)->chr->info->call((fe)->chr, __VA_ARGS__) \
          : -ENOTSUP)
+
+int chr_fe_parport_read(CharFrontend *fe, ChrParport reg, uint8_t *v)
+{
+    return FORWARD(fe, parport_read, reg, v);
+}
+
+int chr_fe_parport_write(CharFrontend *fe, ChrParport reg, uint8_t v)
+{
+    return FORWARD(fe, parport_write, reg, v);
+}
 
 int chr_fe_set_serial_params(CharFrontend *fe, const ChrSerialParams *p)
 {
@@ -571,7 +732,6 @@ void chr_be_event(Chardev *chr, ChrEvent ev)
         chr->open = true;
     } else if (ev == CHR_EVENT_CLOSED) {
         chr->open = false;
-        g_byte_array_set_size(chr->out, 0);
     }
     if (fe && fe->event) {
         fe->event(fe->opaque, ev);
@@ -581,9 +741,24 @@ void chr_be_event(Chardev *chr, ChrEvent ev)
     }
 }
 
+void chr_drop_output(Chardev *chr)
+{
+    g_byte_array_set_size(chr->out, 0);
+}
+
+static void run_watch(CharFrontend *fe)
+{
+    void (*watch)(void *) = fe ? fe->watch : NULL;
+
+    if (watch) {
+        fe->watch = NULL;
+        watch(fe->watch_opaque);
+    }
+}
+
 void chr_be_writable(Chardev *chr)
 {
-    void (*watch)(void *) = chr->watch;
+    CharFrontend *fe = chr->fe;
 
     if (chr->out->len) {
         int n = be_write(chr, chr->out->data, chr->out->len);
@@ -595,12 +770,15 @@ void chr_be_writable(Chardev *chr)
             return;
         }
     }
-    chr->watch = NULL;
     if (chr->info->want_write) {
         chr->info->want_write(chr, false);
     }
-    if (watch) {
-        watch(chr->watch_opaque);
+    if (!chr->info->frontend) {
+        run_watch(fe);
+        return;
+    }
+    for (int i = 0; chr->info->frontend(chr, i, &fe); i++) {
+        run_watch(fe);
     }
 }
 

@@ -23,6 +23,7 @@ typedef struct FDHandler {
     ListNode node;
     int fd;
     LoopFn on_read, on_write;
+    bool hangup_only;   /* on_read is for the peer's end alone */
     void *opaque;
     int poll_index;
     bool deleted;
@@ -204,8 +205,18 @@ void loop_set_fd(EventLoop *loop, int fd, LoopFn on_read, LoopFn on_write,
     }
     h->on_read = on_read;
     h->on_write = on_write;
+    h->hangup_only = false;
     h->opaque = opaque;
     loop_kick(loop);
+}
+
+void loop_set_fd_hangup(EventLoop *loop, int fd, LoopFn on_hangup,
+                        void *opaque)
+{
+    loop_set_fd(loop, fd, on_hangup, NULL, opaque);
+    if (on_hangup) {
+        find_handler(loop, fd)->hangup_only = true;
+    }
 }
 
 void loop_add_poller(EventLoop *loop, LoopPoller *p)
@@ -244,6 +255,9 @@ static bool run_handlers(EventLoop *loop)
         short ev = h->poll_index < 0 ? 0
                                      : loop_poll_revents(loop, h->poll_index);
 
+        if (h->hangup_only) {
+            ev &= ~POLLIN; /* of a watch that was there when the poll began */
+        }
         if ((ev & (POLLIN | POLLHUP | POLLERR | POLLRDHUP)) && h->on_read &&
             !h->deleted) {
             h->on_read(h->opaque);
@@ -541,7 +555,9 @@ bool loop_run_once(EventLoop *loop, bool block)
     list_foreach(h, &loop->handlers, node) {
         if (!h->deleted) {
             h->poll_index = loop_poll_add(loop, h->fd,
-                                          (h->on_read ? POLLIN : 0) |
+                                          (h->hangup_only ? POLLRDHUP
+                                           : h->on_read   ? POLLIN
+                                                          : 0) |
                                               (h->on_write ? POLLOUT : 0));
         }
     }

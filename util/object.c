@@ -157,6 +157,14 @@ static void object_clear(Object *obj)
     obj->parent = NULL;
 }
 
+void object_unparent(Object *obj)
+{
+    list_remove(&obj->node);
+    g_free(obj->name);
+    obj->name = NULL;
+    obj->parent = NULL;
+}
+
 void object_free(Object *obj)
 {
     if (obj) {

@@ -408,6 +408,13 @@ static void serial_reset(DeviceState *dev)
     irq_set(s->irq_line, 0);
 }
 
+/* chardev-change: the new line gets the settings of the old one. */
+static bool serial_changed(void *opaque)
+{
+    serial_update_params(opaque);
+    return true;
+}
+
 static bool serial_realize(DeviceState *dev, Error **errp)
 {
     static const uint16_t ports[] = { 0x3f8, 0x2f8, 0x3e8, 0x2e8 };
@@ -454,6 +461,7 @@ static bool serial_realize(DeviceState *dev, Error **errp)
     serial_reset(dev);
     chr_fe_set_handlers(&s->chr, serial_can_receive, serial_receive,
                         serial_event, s);
+    s->chr.changed = serial_changed;
     return true;
 }
 

@@ -25,9 +25,12 @@ typedef struct CharFrontend {
     int (*can_read)(void *opaque);
     void (*read)(void *opaque, const uint8_t *buf, int len);
     void (*event)(void *opaque, ChrEvent ev);
-    /* Back end was exchanged by chardev-change: false refuses. */
+    /* The back end was exchanged by chardev-change; NULL: this user cannot
+     * have that.  Handlers stay; false refuses. */
     bool (*changed)(void *opaque);
     void *opaque;
+    void (*watch)(void *opaque); /* of chr_fe_add_watch */
+    void *watch_opaque;
     bool open;
     int tag;            /* among a mux's front ends */
 } CharFrontend;
@@ -44,6 +47,16 @@ Chardev *chr_new_from_text(const char *label, const char *text, bool *none,
 /* -chardev / chardev-add: "backend" (or implied), "id", options. */
 Chardev *chr_new_from_opts(QObject *opts, Error **errp);
 bool chr_remove(const char *id, Error **errp);
+/* Puts a new back end in the place of @id, whose front end agrees. */
+Chardev *chr_change(const char *id, QObject *opts, Error **errp);
+/* A break, as if it came from the line. */
+bool chr_send_break(const char *id, Error **errp);
+/* ringbuf: what was written to it and not read yet; @max bytes of it. */
+GByteArray *chr_ringbuf_read(const char *id, int64_t max, Error **errp);
+bool chr_ringbuf_write(const char *id, const uint8_t *buf, size_t len,
+                       Error **errp);
+/* Text of `-chardev help`. */
+void chr_print_list(GString *out);
 /* The mux's escape character (-echr, 1: Ctrl-A), and what its `x` does. */
 extern int mux_escape_char;
 extern void (*mux_quit_hook)(void);
@@ -90,5 +103,13 @@ int chr_fe_set_serial_params(CharFrontend *fe, const ChrSerialParams *p);
 int chr_fe_set_break(CharFrontend *fe, bool on);
 int chr_fe_get_tiocm(CharFrontend *fe, int *tiocm);
 int chr_fe_set_tiocm(CharFrontend *fe, int tiocm);
+
+/* Registers of a host's parallel port; -ENOTSUP where there are none. */
+typedef enum ChrParport {
+    CHR_PP_DATA, CHR_PP_STATUS /* read only */, CHR_PP_CONTROL,
+    CHR_PP_EPP_DATA, CHR_PP_EPP_ADDR
+} ChrParport;
+int chr_fe_parport_read(CharFrontend *fe, ChrParport reg, uint8_t *v);
+int chr_fe_parport_write(CharFrontend *fe, ChrParport reg, uint8_t v);
 
 #endif

@@ -38,6 +38,10 @@ void loop_kick(EventLoop *loop);
  */
 void loop_set_fd(EventLoop *loop, int fd, LoopFn on_read, LoopFn on_write,
                  void *opaque);
+/* Watches @fd for the peer going away (or an error) and nothing else; in the
+ * place of loop_set_fd()'s callbacks. */
+void loop_set_fd_hangup(EventLoop *loop, int fd, LoopFn on_hangup,
+                        void *opaque);
 
 /*
  * For libraries that bring their own descriptors (libslirp): before each poll

@@ -64,6 +64,8 @@ Object *object_new(const char *type);
 void object_init_in(Object *obj, const char *type);
 /* Frees @obj, its children and its place in the tree.  NULL is fine. */
 void object_free(Object *obj);
+/* Takes @obj out of the tree; the caller owns it then. */
+void object_unparent(Object *obj);
 
 Object *object_root(void);
 /* "/machine", "/objects", ...: made on demand as plain containers. */
