@@ -5,6 +5,7 @@
 #include "chardev/char.h"
 #include "exec/runstate.h"
 #include "monitor/monitor.h"
+#include "ui/vnc.h"
 
 /* ---- what no part of this build takes ------------------------------------ */
 
@@ -47,21 +48,11 @@ static bool refuse_text(const char *option, const char *value,
  */
 bool refuse_absent(const VMConfig *cfg, Error **errp)
 {
-    const char *display = cfg->display ? qdict_get_str(cfg->display, "type")
-                                       : NULL;
-
-    if (display && strcmp(display, "none") && strcmp(display, "default")) {
-        error_setg(errp, "%s: this build has no such display, -vnc and "
-                   "-display none are there", cfg->display_loc);
-        return false;
-    }
     if (cfg->cpu_pm) {
         error_setg(errp, "-overcommit cpu-pm=on: not in this build yet");
         return false;
     }
-    return refuse_text("k", cfg->keyboard, "keyboard layouts", errp) &&
-           refuse_list(&cfg->vncs, "VNC", "none", errp) &&
-           refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
+    return refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
            refuse_list(&cfg->fw_cfg, "fw_cfg", NULL, errp) &&
            refuse_list(&cfg->smbios, "SMBIOS", NULL, errp) &&
            refuse_list(&cfg->acpitable, "ACPI tables", NULL, errp) &&
@@ -167,6 +158,55 @@ bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp)
     if (cfg->nographic && serial) {
         return new_port("serial0", monitor ? "mon:stdio" : "stdio",
                         "-nographic", &m->serial[0], errp);
+    }
+    return true;
+}
+
+/* ---- displays ------------------------------------------------------------ */
+
+static const VMConfig *display_config;
+
+static bool is_audiodev(const char *id)
+{
+    for (size_t i = 0; i < display_config->audiodevs.n; i++) {
+        const QObject *o = display_config->audiodevs.items[i]->opts;
+
+        if (!g_strcmp0(qdict_get_str(o, "id"), id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool make_displays(const VMConfig *cfg, Error **errp)
+{
+    const char *type = cfg->display ? qdict_get_str(cfg->display, "type")
+                                    : NULL;
+
+    if (type && strcmp(type, "none") && strcmp(type, "default")) {
+        error_setg(errp, "%s: this build has no such display, -vnc and "
+                   "-display none are there", cfg->display_loc);
+        return false;
+    }
+    if (cfg->keyboard && !vnc_set_layout(cfg->keyboard, errp)) {
+        error_prepend(errp, "-k %s: ", cfg->keyboard);
+        return false;
+    }
+    display_config = cfg;
+    for (size_t i = 0; i < cfg->vncs.n; i++) {
+        if (!vnc_start(cfg->vncs.items[i]->text, cfg->name, false, is_audiodev,
+                       errp)) {
+            error_prepend(errp, "%s: ", cfg->vncs.items[i]->loc);
+            return false;
+        }
+    }
+    /* Nobody said where the screen goes: VNC on this host only. */
+    if (!cfg->vncs.n && !cfg->nographic && !cfg->qtest &&
+        (!type || !strcmp(type, "default")) &&
+        !vnc_start("localhost:0,to=99,id=default", cfg->name, true,
+                   is_audiodev, errp)) {
+        error_prepend(errp, "default display (-display none: no display): ");
+        return false;
     }
     return true;
 }

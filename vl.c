@@ -15,6 +15,7 @@
 #include "net/net.h"
 #include "util/datadir.h"
 #include "util/fdset.h"
+#include "ui/vnc.h"
 #include "util/log.h"
 #include "util/module.h"
 #include "util/option.h"
@@ -273,6 +274,7 @@ static bool enter_guest(const VMConfig *cfg, Error **errp)
 
 static void clean_up(VMConfig *cfg)
 {
+    vnc_cleanup();
     monitor_cleanup();
     net_cleanup();
     block_cleanup();
@@ -286,6 +288,7 @@ static int fail(VMConfig *cfg, Error *err)
     /* One line; advice that an error carries is for monitors. */
     error_report("%s", error_get_pretty(err));
     error_free(err);
+    vnc_cleanup();
     net_cleanup();
     block_cleanup();
     drives_cleanup();
@@ -322,7 +325,8 @@ int main(int argc, char **argv)
     }
     if (!start_logging(&cfg, &err) || !refuse_absent(&cfg, &err) ||
         !start_process(&cfg, &err) || !start_machine(&cfg, &err) ||
-        !start_monitors(&cfg, &err) || !enter_guest(&cfg, &err)) {
+        !make_displays(&cfg, &err) || !start_monitors(&cfg, &err) ||
+        !enter_guest(&cfg, &err)) {
         return fail(&cfg, err);
     }
     status = main_loop_run();

@@ -25,6 +25,8 @@ bool make_virtio_drives(Error **errp);
 bool make_objects(const VMConfig *cfg, bool late, Error **errp);
 bool make_chardevs(const VMConfig *cfg, Error **errp);
 bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp);
+/* -k, -vnc, and VNC on localhost when no display was asked for. */
+bool make_displays(const VMConfig *cfg, Error **errp);
 bool make_monitors(const VMConfig *cfg, Error **errp);
 /* vl-net.c: back ends of -netdev, -net, -nic; then the cards of the last two
  * and the default one. */

@@ -86,8 +86,15 @@ static void look(void *opaque)
 {
     Console *c = opaque;
 
+    ConsoleClient *cl, *next;
+
     c->changed = false;
     c->ops->refresh(c->opaque);
+    list_foreach_safe(cl, next, &c->clients, node) {
+        if (cl->ops->refreshed) {
+            cl->ops->refreshed(cl);
+        }
+    }
     if (c->changed) {
         c->idle_ms = 0;
     } else {

@@ -78,6 +78,8 @@ typedef struct ConsoleClientOps {
     /* The surface is a new one; all of it counts as changed. */
     void (*resize)(ConsoleClient *cl);
     void (*update)(ConsoleClient *cl, int x, int y, int width, int height);
+    /* The console was looked at; all update()s of it came.  May be NULL. */
+    void (*refreshed)(ConsoleClient *cl);
     /* The console goes away; the client is detached already. */
     void (*gone)(ConsoleClient *cl);
 } ConsoleClientOps;

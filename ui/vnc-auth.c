@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The first words between a VNC client and us: version, security,
+ * ClientInit, ServerInit (RFC 6143, 7.1 to 7.3).  On the client's reader
+ * thread, blocking.
+ *
+ * None of it is the library's: its list of security types is one for the
+ * whole process, so that a server without a password opens the one with.
+ */
+#include "osdep.h"
+#include "vnc-int.h"
+#include "vnc-auth.h"
+#include <rfb/rfb.h>
+#include <sys/random.h>
+
+#define MIN_33 3
+#define MIN_37 7
+#define MIN_38 8
+
+bool vnc_random(void *buf, size_t len)
+{
+    uint8_t *p = buf;
+
+    while (len > 0) {
+        ssize_t n = RETRY_ON_EINTR(getrandom(p, len, 0));
+
+        if (n <= 0) {
+            return false;
+        }
+        p += n;
+        len -= n;
+    }
+    return true;
+}
+
+bool vnc_put32(VncClient *c, uint32_t v)
+{
+    uint8_t b[4] = { v >> 24, v >> 16, v >> 8, v };
+
+    return vnc_io_write(c->io, b, 4);
+}
+
+bool vnc_get32(VncClient *c, uint32_t *v)
+{
+    uint8_t b[4];
+
+    if (!vnc_io_read_all(c->io, b, 4)) {
+        return false;
+    }
+    *v = (uint32_t)b[0] << 24 | b[1] << 16 | b[2] << 8 | b[3];
+    return true;
+}
+
+bool vnc_auth_result(VncClient *c, bool ok, const char *why)
+{
+    if (ok) {
+        return vnc_put32(c, 0);
+    }
+    if (vnc_put32(c, 1) && c->minor >= MIN_38) {
+        vnc_put32(c, strlen(why));
+        vnc_io_write(c->io, why, strlen(why));
+    }
+    return false;
+}
+
+/* The scheme of RFC 6143, 7.2.2: 16 bytes under DES. */
+bool vnc_auth_password(VncClient *c)
+{
+    uint8_t challenge[16], response[16];
+
+    if (!vnc_random(challenge, 16) || !vnc_io_write(c->io, challenge, 16) ||
+        !vnc_io_read_all(c->io, response, 16)) {
+        return false;
+    }
+    return vnc_auth_result(c, vnc_server_check(c->server, challenge, response),
+                           "Authentication failed");
+}
+
+static bool read_version(VncClient *c)
+{
+    char text[13] = "";
+    int major, minor;
+
+    if (!vnc_io_write(c->io, "RFB 003.008\n", 12) ||
+        !vnc_io_read_all(c->io, text, 12) ||
+        sscanf(text, "RFB %3d.%3d\n", &major, &minor) != 2 || major != 3 ||
+        minor < MIN_33) {
+        return false;
+    }
+    c->minor = minor < MIN_37 ? MIN_33 : minor == MIN_37 ? MIN_37 : MIN_38;
+    return true;
+}
+
+/* The server offers one type; 3.3 clients are told, others choose it. */
+static bool agree_on(VncClient *c, uint8_t type)
+{
+    uint8_t offer[2] = { 1, type }, choice;
+
+    if (c->minor == MIN_33) {
+        static const char why[] = "this server needs a newer protocol";
+
+        if (type == VNC_AUTH_NONE_ || type == VNC_AUTH_VNC_) {
+            return vnc_put32(c, type);
+        }
+        vnc_put32(c, 0);
+        vnc_put32(c, strlen(why));
+        vnc_io_write(c->io, why, strlen(why));
+        return false;
+    }
+    if (!vnc_io_write(c->io, offer, 2) ||
+        !vnc_io_read_all(c->io, &choice, 1)) {
+        return false;
+    }
+    return choice == type ||
+           vnc_auth_result(c, false, "Unsupported security type");
+}
+
+static bool authenticate(VncClient *c)
+{
+    VncAuth auth = c->skip_auth ? VNC_AUTH_NONE_ : c->server->auth;
+
+    if (!agree_on(c, auth)) {
+        return false;
+    }
+    switch (auth) {
+    case VNC_AUTH_NONE_:
+        return c->minor < MIN_38 || vnc_auth_result(c, true, NULL);
+    case VNC_AUTH_VNC_:
+        return vnc_auth_password(c);
+    default:
+        return false;
+    }
+}
+
+static bool exchange_init(VncClient *c)
+{
+    uint8_t shared, init[24] = { 0 };
+    const char *name = c->server->name;
+    int w, h;
+
+    if (!vnc_io_read_all(c->io, &shared, 1)) {
+        return false;
+    }
+    mutex_lock(&c->lock);
+    c->shared = shared;
+    mutex_unlock(&c->lock);
+    vnc_view_size(&c->look, &w, &h);
+    c->first_width = w = MIN(w, VNC_MAX_WIDTH);
+    c->first_height = h;
+    init[0] = w >> 8;
+    init[1] = w;
+    init[2] = h >> 8;
+    init[3] = h;
+    /* 32 bits, depth 24, little endian, true colour, 8 bits each, red at
+     * bit 16. */
+    memcpy(init + 4, "\x20\x18\0\1\0\xff\0\xff\0\xff\x10\x08\0", 13);
+    init[20] = strlen(name) >> 24;
+    init[21] = strlen(name) >> 16;
+    init[22] = strlen(name) >> 8;
+    init[23] = strlen(name);
+    return vnc_io_write(c->io, init, sizeof(init)) &&
+           vnc_io_write(c->io, name, strlen(name));
+}
+
+/* ---- the door ------------------------------------------------------------ */
+
+#define HEAD_MAX 8192
+
+/* An HTTP request's head (g_free), or NULL. */
+static char *read_head(VncClient *c)
+{
+    g_autoptr(GString) head = g_string_new(NULL);
+
+    while (head->len < HEAD_MAX && !g_str_has_suffix(head->str, "\r\n\r\n")) {
+        char ch;
+
+        if (!vnc_io_read_all(c->io, &ch, 1) || !ch) {
+            return NULL;
+        }
+        g_string_append_c(head, ch);
+    }
+    return g_str_has_prefix(head->str, "GET ") && head->len < HEAD_MAX
+               ? g_string_free(g_steal_pointer(&head), false)
+               : NULL;
+}
+
+static bool open_door(VncClient *c)
+{
+    g_autofree char *head = NULL;
+
+    if (!c->websocket) {
+        return true;
+    }
+    head = read_head(c);
+    return head && vnc_io_websocket(c->io, head);
+}
+
+bool vnc_handshake(VncClient *c)
+{
+    return open_door(c) && read_version(c) && authenticate(c) &&
+           exchange_init(c);
+}
