@@ -16,7 +16,7 @@
  * time (`epoch`).  Invariant: a kept block's page is writable through no TLB.
  */
 #include "osdep.h"
-#include "interp.h"
+#include "jit.h"
 #include "util/log.h"
 #include <sys/mman.h>
 
@@ -64,6 +64,8 @@ void blocks_init(CPUX86State *env, uint64_t bytes)
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     g_assert(env->bc->pool != MAP_FAILED);
     memset(env->jc, 0xff, sizeof(env->jc));
+    memset(env->jjc, 0xff, sizeof(env->jjc));
+    env->jc_gen += UINT64_C(1) << 48; /* see x86_jc_flush() */
 }
 
 void blocks_destroy(CPUX86State *env)
@@ -81,6 +83,17 @@ bool x86_page_has_code(uint64_t ram_offset)
 
     return pages && i < MAX_PAGES &&
            atomic_load_explicit(&pages[i].granules, memory_order_relaxed);
+}
+
+static void tell_jits(uint64_t ram_page)
+{
+    CPUState *cs;
+
+    CPU_FOREACH(cs) {
+        if (cpu_env(cs) && cpu_env(cs)->jit) {
+            jit_code_written(cpu_env(cs), ram_page);
+        }
+    }
 }
 
 void x86_code_written(uint64_t ram_offset, uint64_t size)
@@ -102,6 +115,7 @@ void x86_code_written(uint64_t ram_offset, uint64_t size)
             if (atomic_load(&pages[i].granules) & mask) {
                 atomic_store(&pages[i].granules, 0);
                 atomic_fetch_add(&pages[i].gen, 1);
+                tell_jits(i << 12);
             }
         }
         ram_offset = stop;
@@ -145,7 +159,7 @@ static void page_add_granules(CPUX86State *env, uint64_t ram_page,
         CPUX86State *o = cpu_env(cs);
         if (o && o != env) {
             atomic_fetch_or(&o->tlb_flush_req, 2);
-            atomic_store(&o->exit_req, 1);
+            x86_request_exit(o);
         }
     }
 }
@@ -200,6 +214,18 @@ static bool ends_block(const struct insn *in)
     uint8_t c = insn_row(in)->class_;
 
     return c == CLASS_END || c == CLASS_BRANCH;
+}
+
+struct block *block_peek(CPUX86State *env, uint64_t ram, uint32_t key)
+{
+    struct page_code *pc = &pages[ram >> 12];
+
+    for (struct block *b = env->bc->hash[hash(ram, key)]; b; b = b->next) {
+        if (b->ram == ram && b->key == key) {
+            return b->gen == atomic_load(&pc->gen) ? b : NULL;
+        }
+    }
+    return NULL;
 }
 
 /* Linear address of env->rip, after the limit check. */
@@ -287,6 +313,7 @@ struct block *block_get(CPUX86State *env)
         memset(env->jc, 0xff, sizeof(env->jc));
         bc->used = 0;
         env->flush_count++;
+        jit_flush(env);
     }
     b = (struct block *)(bc->pool + bc->used);
     memset(b, 0, sizeof(*b));

@@ -508,9 +508,14 @@ static size_t env_size(void)
 
 CPUX86State *x86_env_new(X86CPU *cpu)
 {
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+    /* Low, for the JIT; where that fails it stays off. */
     CPUX86State *env = mmap(NULL, env_size(), PROT_READ | PROT_WRITE,
-                            MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+                            flags | MAP_32BIT, -1, 0);
 
+    if (env == MAP_FAILED) {
+        env = mmap(NULL, env_size(), PROT_READ | PROT_WRITE, flags, -1, 0);
+    }
     g_assert(env != MAP_FAILED);
     env->cpu = cpu;
     env->a20_mask = ~UINT64_C(0);

@@ -225,6 +225,12 @@ struct x86_watch {
 #define KEY_FLAT 8u
 #define KEY_USER 16u
 #define KEY_REAL 32u
+#define KEY_KSMAP 64u      /* data accesses by MMU_KSMAP */
+#define KEY_SSE 128u       /* CR0, CR4, XCR0 let SSE, AVX, x87 and MMX run */
+#define KEY_AVX 256u
+#define KEY_X87 512u
+#define KEY_FS 1024u       /* outside 64-bit mode: limit 4G, rw, any base */
+#define KEY_GS 2048u
 
 struct block;
 struct jce {
@@ -232,6 +238,13 @@ struct jce {
     struct block *blk;
 };
 #define JC_SIZE 4096
+
+/* The same for generated code. */
+struct jjce {
+    uint64_t tag;
+    const uint8_t *host;
+};
+#define JC_POISON (UINT64_C(0x5a5a) << 48) /* jc_key: nothing hits */
 
 typedef struct X86CPU X86CPU;
 
@@ -262,10 +275,20 @@ typedef struct CPUX86State {
     int64_t ea_bias;       /* of bit-offset instructions */
     uint64_t insn_count;   /* instructions executed */
     uint64_t seg_flat;     /* bit per segment: base 0, limit 4G, rw */
+    /* The JIT's (jit-int.h). */
+    _Atomic uint64_t jc_key; /* jc_gen, or JC_POISON by any thread */
+    uint16_t flags_img;    /* AH as lahf leaves it, AL bit 0: OF */
+    uint16_t fault_img;
+    uint8_t v_live;        /* host has the guest's 1: XMM, 2: YMM and MXCSR */
+    uint8_t f_live;        /* ... the x87 registers */
+    uint8_t v_want, f_want; /* to be live where C resumes */
+    uint64_t jit_tmp[4];
+    struct jit *jit;
 
     struct tlbe tlb[MMU_MODES][TLB_SIZE] __attribute__((aligned(4096)));
     struct tlb_info tlb_info[MMU_MODES][TLB_SIZE];
     struct jce jc[JC_SIZE];
+    struct jjce jjc[JC_SIZE];
 
     /* Cold. */
     struct x86_regs x;     /* home of all state not above; see get/put */
@@ -624,12 +647,25 @@ static inline void x86_break(CPUX86State *env)
     env->break_gen++;
     env->brk = true;
 }
+/* Any thread: leave guest code soon; no lookup of generated code succeeds
+ * from now on. */
+static inline void x86_request_exit(CPUX86State *env)
+{
+    atomic_store(&env->exit_req, 1);
+    atomic_store(&env->jc_key, JC_POISON);
+}
 /* Drops what jumps go through: a mapping changed. */
 static inline void x86_jc_flush(CPUX86State *env)
 {
     env->jc_gen += UINT64_C(1) << 48;
     if (unlikely(!(env->jc_gen >> 48))) {
         memset(env->jc, 0xff, sizeof(env->jc));
+        memset(env->jjc, 0xff, sizeof(env->jjc));
+        /* An empty entry (~0) is a canonical address in generation 0. */
+        env->jc_gen += UINT64_C(1) << 48;
+    }
+    if (unlikely(env->jc_gen >> 48 == JC_POISON >> 48)) {
+        env->jc_gen += UINT64_C(1) << 48;
     }
 }
 uint64_t x86_code_epoch(void);

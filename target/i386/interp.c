@@ -10,7 +10,7 @@
  * forms have a label each (h_*), the rest calls x86_ops[].
  */
 #include "osdep.h"
-#include "interp.h"
+#include "jit.h"
 #include "util/log.h"
 
 /*
@@ -1137,6 +1137,24 @@ init:
 #pragma GCC diagnostic pop
 #endif
 
+void interp_one(CPUX86State *env, const struct insn *in, uint64_t rip)
+{
+    struct {
+        struct block b;
+        struct insn insn[2];
+    } one;
+
+    memset(&one.b, 0, sizeof(one.b));
+    one.insn[0] = *in;
+    one.insn[0].aux = (in->aux & ~UINT64_C(0xffffffff)) |
+                      (uint64_t)in->len << 16;
+    one.insn[1].handler = h_term_label;
+    one.insn[1].aux = in->len | (uint64_t)in->len << 16;
+    one.b.n = 1;
+    env->rip = rip;
+    run(env, &one.b, true);
+}
+
 void x86_interp_init(CPUX86State *env, uint64_t cache_bytes)
 {
     static gsize once;
@@ -1273,7 +1291,7 @@ VCPUExit x86_interp_run(CPUX86State *env)
                 x86_tlb_serve_requests(env);
             }
             if (leave) {
-                atomic_store(&env->exit_req, 1);
+                x86_request_exit(env);
                 break;
             }
         }
@@ -1337,7 +1355,15 @@ VCPUExit x86_interp_run(CPUX86State *env)
             run(env, b, true);
             continue;
         }
-        run(env, b, b->gen_ptr == NULL);
+        bool once = b->gen_ptr == NULL;
+        if (env->jit) {
+            enum jit_ran ran = jit_run(env, b);
+            if (ran == JIT_RAN) {
+                continue;
+            }
+            once |= ran == JIT_COLD;
+        }
+        run(env, b, once);
     }
     cpu_guest_leave(cs);
     return ret;

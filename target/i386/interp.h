@@ -32,6 +32,8 @@ struct block {
     uint32_t key;
     uint16_t n, bytes;
     struct block *chain[2];    /* same page: fall through, taken */
+    struct jblk *jit;          /* its translations */
+    uint32_t hits;
     struct insn insn[];        /* n, then a terminator */
 };
 
@@ -46,7 +48,12 @@ struct block *block_get(CPUX86State *env);
 /* Same, one instruction, not kept. */
 struct block *block_one(CPUX86State *env);
 
-/* interp.c: picks the handler. */
+/* A kept block for RAM offset @ram that is valid, or NULL. */
+struct block *block_peek(CPUX86State *env, uint64_t ram, uint32_t key);
+
+/* interp.c: executes @in, which is at @rip; env->rip is then the next one's.*/
+void interp_one(CPUX86State *env, const struct insn *in, uint64_t rip);
+/* Picks the handler. */
 void interp_specialize(CPUX86State *env, struct insn *in);
 const void *interp_end_handler(void);
 

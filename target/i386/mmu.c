@@ -1028,7 +1028,7 @@ static void flush_all(void *opaque)
     CPU_FOREACH(cs) {
         if (cpu_env(cs)) {
             atomic_fetch_or(&cpu_env(cs)->tlb_flush_req, 1);
-            atomic_store(&cpu_env(cs)->exit_req, 1);
+            x86_request_exit(cpu_env(cs));
         }
     }
 }

@@ -1964,6 +1964,7 @@ static void op_xgetbv(Env *env, In in)
         x86_raise_err(env, EXCP_GP, 0);
     }
     env->x.xcr0 = v;
+    x86_update_mode(env);
 }
 
 static void op_rsm(Env *env, In in)

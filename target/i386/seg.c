@@ -72,6 +72,33 @@ static void update_flat(CPUX86State *env, int seg)
     env->seg_flat = (env->seg_flat & ~BIT(seg)) | ((uint64_t)flat << seg);
 }
 
+static uint32_t wide_key(const CPUX86State *env, int seg, uint32_t bit)
+{
+    const struct x86_seg *s = &env->x.seg[seg];
+
+    return !env->code64 && s->limit == UINT32_MAX &&
+           !(s->attr & SEG_UNUSABLE) &&
+           (s->attr & (SEG_X | SEG_E | SEG_W)) == SEG_W ? bit : 0;
+}
+
+/* Which units run without #UD, #NM or FERR#. */
+static uint32_t unit_key(const CPUX86State *env)
+{
+    uint64_t cr0 = env->x.cr0, cr4 = env->x.cr4;
+    uint32_t key = 0;
+
+    if (cr0 & (CR0_EM | CR0_TS)) {
+        return 0;
+    }
+    if (cr4 & CR4_OSFXSR) {
+        key |= KEY_SSE;
+    }
+    if ((cr4 & CR4_OSXSAVE) && (env->x.xcr0 & 6) == 6) {
+        key |= KEY_AVX;
+    }
+    return key | (cr0 & CR0_NE ? KEY_X87 : 0);
+}
+
 void x86_update_mode(CPUX86State *env)
 {
     env->code64 = long_mode(env) && (env->x.seg[R_CS].attr & SEG_L);
@@ -89,7 +116,9 @@ void x86_update_mode(CPUX86State *env)
                (env->x.seg[R_CS].attr & SEG_DB ? KEY_D : 0) |
                (env->x.seg[R_SS].attr & SEG_DB ? KEY_SSB : 0) |
                (flat ? KEY_FLAT : 0) | (env->cpl == 3 ? KEY_USER : 0) |
-               (protected_mode(env) ? 0 : KEY_REAL);
+               (protected_mode(env) ? 0 : KEY_REAL) |
+               (env->mmu_idx == MMU_KSMAP ? KEY_KSMAP : 0) | unit_key(env) |
+               wide_key(env, R_FS, KEY_FS) | wide_key(env, R_GS, KEY_GS);
     env->jc_gen = (env->jc_gen & ~UINT64_C(0xfff)) | env->key;
     x86_break(env);
 }
@@ -110,7 +139,10 @@ void x86_set_seg(CPUX86State *env, int seg, uint16_t sel, uint64_t base,
         bool was = (env->seg_flat & 0xf) == 0xf;
         env->seg_base[seg] = env->code64 && seg < R_FS ? 0 : base;
         update_flat(env, seg);
-        if (!env->code64 && was != ((env->seg_flat & 0xf) == 0xf)) {
+        if (!env->code64 &&
+            (was != ((env->seg_flat & 0xf) == 0xf) ||
+             (wide_key(env, R_FS, KEY_FS) | wide_key(env, R_GS, KEY_GS)) !=
+                 (env->key & (KEY_FS | KEY_GS)))) {
             x86_update_mode(env);
         }
     }

@@ -3,7 +3,7 @@
  * The software engine as an accelerator: `-accel tcg`.
  */
 #include "osdep.h"
-#include "cpu.h"
+#include "jit.h"
 #include "util/module.h"
 
 typedef struct SoftState {
@@ -32,8 +32,10 @@ static bool soft_init(Object *obj, Error **errp)
         error_setg(errp, "Invalid 'thread' setting %s", s->thread);
         return false;
     }
-    if (s->engine && strcmp(s->engine, "interp")) {
-        error_setg(errp, "engine '%s' is not there: use 'interp'", s->engine);
+    if (s->engine && strcmp(s->engine, "interp") &&
+        strcmp(s->engine, "jit")) {
+        error_setg(errp, "engine '%s' is not there: use 'jit' or 'interp'",
+                   s->engine);
         return false;
     }
     if (s->tb_size > 16384) {
@@ -56,6 +58,14 @@ static bool soft_vcpu_init(CPUState *cs, Error **errp)
     x86_mmu_env_init(env);
     x86_interp_init(env, MAX(bytes, 1 * MiB));
     env->one_insn = s && s->one_insn;
+    if (s && s->engine && strcmp(s->engine, "jit") == 0 &&
+        !jit_init(env, MAX(bytes, 4 * MiB))) {
+        static bool warned;
+        if (!warned) {
+            warn_report("no executable memory for the JIT: interpreting");
+            warned = true;
+        }
+    }
     x86_smm_as_init();
     x86_regs_to_env(env);
     return true;
@@ -63,6 +73,7 @@ static bool soft_vcpu_init(CPUState *cs, Error **errp)
 
 static void soft_vcpu_destroy(CPUState *cs)
 {
+    jit_destroy(cpu_env(cs));
     x86_interp_destroy(cpu_env(cs));
 }
 
@@ -73,7 +84,7 @@ static void take_turn(CPUState *cs)
     while (serving != mine) {
         if (!cond_wait_ns(&turn_cond, &turn_lock, SLICE_NS) && turn_owner) {
             atomic_store(&turn_owner->exit_request, true);
-            atomic_store(&cpu_env(turn_owner)->exit_req, 1);
+            x86_request_exit(cpu_env(turn_owner));
         }
     }
     turn_owner = cs;
@@ -100,7 +111,7 @@ static VCPUExit soft_vcpu_run(CPUState *cs)
 static void soft_kick(CPUState *cs)
 {
     if (cpu_env(cs)) {
-        atomic_store(&cpu_env(cs)->exit_req, 1);
+        x86_request_exit(cpu_env(cs));
     }
 }
 

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Between jit.c (code memory, thunks, entry, exit) and jit-front.c
+ * (translation). */
+#ifndef I386_JIT_INT_H
+#define I386_JIT_INT_H
+
+#include "jit.h"
+#include "jit-emit.h"
+#include "util/thread.h"
+
+#define JIT_MAX_INSNS 160   /* one translation's */
+
+/* One translation: a block, and those it falls through to, at one virtual
+ * address. */
+struct jblk {
+    struct jblk *next;      /* of the same first block: another address */
+    struct jblk *page_next; /* of one RAM page */
+    struct block *b;
+    uint64_t va;            /* of the first instruction (offset in CS) */
+    uint64_t ram_page;
+    const uint8_t *e, *m;   /* entries: flags in EFLAGS, in the image */
+    uint32_t start, end;    /* its code, from the memory's start */
+    uint32_t cold, cold_end;
+    const struct insn **in; /* its instructions */
+    uint16_t *pos;          /* where they are, from va */
+    uint32_t *off;          /* their code, from start; JIT_OFF_E */
+    uint16_t n;
+    uint8_t fl_in;          /* flags it needs */
+    uint8_t v, f;           /* uses the vector, x87 registers */
+    bool stale;
+};
+
+#define JIT_OFF_E 0x80000000u /* the flags are in EFLAGS there */
+#define JIT_OFF(x) ((x) & 0x7fffffff)
+
+/* A place where generated code calls C. */
+struct jsite {
+    struct jblk *jb;
+    uint64_t va;            /* links: the target */
+    uint32_t back;          /* where it goes on, from the memory's start */
+    uint32_t patch;         /* links: the distance to be set; 0: none */
+    uint16_t insn;
+    uint8_t kind;
+    int32_t pop;            /* SITE_IND: what was added to rsp */
+};
+enum {
+    SITE_INSN,  /* interpret it and go on behind it */
+    SITE_LEAVE, /* ... and go back to the dispatcher */
+    SITE_BRANCH,/* ... and to where it leads */
+    SITE_LINK_E, SITE_LINK_M, /* to va */
+    SITE_IND,   /* to env->rip */
+};
+
+struct jit {
+    CPUX86State *env;
+    uint8_t *rw;            /* the view that is written */
+    const uint8_t *rx;      /* the same memory, executable */
+    size_t size;
+    uint32_t thunks;        /* bytes at the start that stay */
+    uint32_t hot, hot_end, cold, cold_end; /* hot code, stubs */
+    struct jsite *sites;
+    unsigned nsites, max_sites;
+    struct jblk *blks;
+    unsigned nblks, max_blks;
+    uint8_t *pool;          /* blocks' arrays */
+    size_t pool_used, pool_size;
+    struct jblk *pages[4096];
+    /* Thunks. */
+    void (*enter)(const uint8_t *code);
+    const uint8_t *t_leave, *t_slow, *t_link_m, *t_link_e, *t_ind, *t_fault;
+    const uint8_t *t_load_v[3], *t_load_f[3];
+    /* Pages whose code was written, by any thread. */
+    Mutex stale_lock;
+    uint64_t stale_pages[64];
+    _Atomic unsigned nstale;
+    /* Statistics. */
+    uint64_t n_blocks, n_guest, n_host, n_cold, n_flush, n_stale, n_slow,
+             n_leave, n_branch, n_link, n_ind, n_enter, n_fault;
+    uint64_t slow_by_op[OP_COUNT];
+};
+
+/* Space that one translation never exceeds. */
+#define JIT_HOT_ROOM (JIT_MAX_INSNS * 320u)
+#define JIT_COLD_ROOM (JIT_MAX_INSNS * 160u)
+#define JIT_SITES_ROOM (JIT_MAX_INSNS * 4u)
+
+/* jit-front.c: fills @jb, whose b and va are set; false: nothing to gain. */
+bool jit_translate(struct jit *j, struct jblk *jb);
+/* The valid translation of @b at @va. */
+struct jblk *jit_find(struct block *b, uint64_t va);
+
+#endif
