@@ -512,6 +512,7 @@ static QObject *netdev_prop_get(Object *obj, const Property *p,
 static void netdev_prop_release(Object *obj, const Property *p, void *field)
 {
     g_free(*(char **)field);
+    *(char **)field = NULL;
 }
 
 static void netdev_prop_default(const Property *p, void *field)

@@ -2,7 +2,7 @@
 /*
  * Devices that users make and remove: -device, device_add, device_del.
  *
- *     device_add -> realized -> device_del -> unplug_pending -> (guest lets
+ *     device_add -> realized -> device_del -> the guest is asked -> (it lets
  *     go) device_unplugged -> DEVICE_DELETED, storage freed
  *
  * A bus whose handler has no unplug_request lets its devices go at once.
@@ -170,11 +170,6 @@ bool device_del(const char *id_or_path, Error **errp)
     if (!dev) {
         return false;
     }
-    if (dev->unplug_pending) {
-        error_setg(errp, "Device %s is already in the process of unplug",
-                   id_or_path);
-        return false;
-    }
     hp = device_hotplug_handler(dev);
     if (dev->parent_bus && !hp) {
         error_setg(errp, "Bus '%s' does not support hotplugging",
@@ -191,13 +186,8 @@ bool device_del(const char *id_or_path, Error **errp)
         device_unplugged(dev);
         return true;
     }
-    /* Before the call: the handler may finish the unplug within it. */
-    dev->unplug_pending = true;
-    if (!hp->unplug_request(hp->opaque, dev, errp)) {
-        dev->unplug_pending = false;
-        return false;
-    }
-    return true;
+    /* A guest that was slow or refused is asked again. */
+    return hp->unplug_request(hp->opaque, dev, errp);
 }
 
 /* Ids (may be NULL) and paths of @dev and what sits on it, innermost first. */

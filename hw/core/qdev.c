@@ -312,6 +312,21 @@ DeviceState *device_new(const char *type)
     return DEVICE(object_new(type));
 }
 
+static void free_device(void *opaque)
+{
+    object_free(opaque);
+}
+
+/* Takes the device out of the tree now, its storage goes after all readers.
+ * What its properties hold (drives, character devices) is free now. */
+static void free_later(DeviceState *dev)
+{
+    property_release_all(&dev->obj);
+    list_remove(&dev->obj.node);
+    dev->obj.parent = NULL;
+    rcu_call(free_device, &dev->obj);
+}
+
 bool device_realize(DeviceState *dev, BusState *bus, Error **errp)
 {
     const BusInfo *bi = bus ? bus->info : NULL;
@@ -356,7 +371,15 @@ fail_bus:
         bi->unrealize(bus, dev);
     }
 fail:
-    object_free(&dev->obj);
+    /* Readers may still see regions that realize mapped and took away. */
+    while (!list_empty(&dev->buses)) {
+        BusState *child = list_first(&dev->buses, BusState, dev_node);
+
+        list_remove(&child->dev_node);
+    }
+    list_remove(&dev->bus_node);
+    dev->parent_bus = NULL;
+    free_later(dev);
     return false;
 }
 
@@ -415,18 +438,10 @@ bool device_is_machine_ready(void)
     return machine_ready;
 }
 
-static void free_device(void *opaque)
-{
-    object_free(opaque);
-}
-
-/* Takes the device out of the tree now, its storage after all readers. */
 void device_remove(DeviceState *dev)
 {
     device_unrealize(dev);
-    list_remove(&dev->obj.node);
-    dev->obj.parent = NULL;
-    rcu_call(free_device, &dev->obj);
+    free_later(dev);
 }
 
 /* --- lines --- */

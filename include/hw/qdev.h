@@ -82,7 +82,6 @@ struct DeviceState {
     ListNode ins, outs;     /* named line groups (qdev.c) */
     bool realized;
     bool hotplugged;        /* came after the machine was ready */
-    bool unplug_pending;    /* device_del was asked for, guest not done */
     int32_t bootindex;      /* -1: none; property by PROP_BOOTINDEX */
     QObject *opts;          /* the options it was made from; may be NULL */
 };
