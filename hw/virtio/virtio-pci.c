@@ -796,6 +796,7 @@ static void vp_init(DeviceState *dev)
 {
     VirtIOPCI *s = (VirtIOPCI *)dev;
 
+    dev->bootindex = -1; /* the child has it */
     s->vdev = VIRTIO(device_new(type_of(s)->child->name));
     object_add_child(&dev->obj, "virtio-backend", &s->vdev->qdev.obj);
     if (vinfo_of(s)->add_props) {
