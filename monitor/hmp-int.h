@@ -78,6 +78,16 @@ HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,
 /* Handlers in hmp-ui.c. */
 HmpHandler hmp_sendkey, hmp_mouse_move, hmp_mouse_button, hmp_mouse_set,
     hmp_screendump, hmp_info_mice;
+/* Handlers in hmp-dev.c. */
+HmpHandler hmp_device_add, hmp_device_del, hmp_object_add, hmp_object_del,
+    hmp_qom_list, hmp_qom_get, hmp_qom_set, hmp_chardev_add,
+    hmp_chardev_change, hmp_chardev_remove, hmp_chardev_send_break,
+    hmp_ringbuf_read, hmp_ringbuf_write, hmp_info_qdm, hmp_info_qom_tree,
+    hmp_info_iothreads, hmp_info_ramblock, hmp_info_chardev;
+void hmp_complete_device(Hmp *mon, int arg, const char *word);
+void hmp_complete_object(Hmp *mon, int arg, const char *word);
+void hmp_complete_chardev(Hmp *mon, int arg, const char *word);
+void hmp_complete_driver(Hmp *mon, int arg, const char *word);
 /* Handlers in hmp-net.c. */
 HmpHandler hmp_info_network, hmp_set_link, hmp_netdev_add, hmp_netdev_del,
     hmp_announce_self, hmp_info_usernet, hmp_hostfwd_add, hmp_hostfwd_remove;

@@ -472,10 +472,12 @@ static bool pci_pick_devfn(PCIBus *bus, PCIDevice *d, Error **errp)
         return false;
     }
     if (bus->devices[d->devfn]) {
+        const DeviceState *other = &bus->devices[d->devfn]->qdev;
+
         error_setg(errp, "PCI: slot %d function %d not available for %s, in "
-                         "use by %s", PCI_SLOT(d->devfn), PCI_FUNC(d->devfn),
-                   d->qdev.info->name,
-                   bus->devices[d->devfn]->qdev.info->name);
+                         "use by %s,id=%s", PCI_SLOT(d->devfn),
+                   PCI_FUNC(d->devfn), d->qdev.info->name, other->info->name,
+                   other->id ? other->id : "");
         return false;
     }
     if (PCI_FUNC(d->devfn) && bus->devices[d->devfn & ~7] &&
@@ -523,7 +525,8 @@ static void pci_unrealize(BusState *b, DeviceState *dev)
     for (unsigned n = 0; n <= PCI_ROM_SLOT; n++) {
         PCIBar *bar = &d->bars[n];
 
-        if (bar->mr && bar->addr != UINT64_MAX) {
+        /* The device may have destroyed, and so unmapped, it already. */
+        if (bar->mr && bar->addr != UINT64_MAX && bar->mr->container) {
             memory_region_del_subregion(bar->space, bar->mr);
         }
         bar->mr = NULL;
@@ -625,6 +628,16 @@ static void pci_print_dev(DeviceState *dev, GString *out, int indent)
         pci_get_word(d->config + PCI_DEVICE_ID),
         pci_get_word(d->config + PCI_SUBSYSTEM_VENDOR_ID),
         pci_get_word(d->config + PCI_SUBSYSTEM_ID));
+    for (unsigned n = 0; n <= PCI_ROM_SLOT; n++) {
+        const PCIBar *b = &d->bars[n];
+
+        if (b->mr) {
+            g_string_append_printf(
+                out, "%*sbar %u: %s at 0x%" PRIx64 " [0x%" PRIx64 "]\n",
+                indent, "", n, b->type & PCI_BAR_IO ? "i/o" : "mem", b->addr,
+                b->addr + b->size - 1);
+        }
+    }
 }
 
 /* --- property "addr" --- */
