@@ -53,10 +53,6 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
         return false;
     }
     return refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
-           refuse_list(&cfg->fw_cfg, "fw_cfg", NULL, errp) &&
-           refuse_list(&cfg->smbios, "SMBIOS", NULL, errp) &&
-           refuse_list(&cfg->acpitable, "ACPI tables", NULL, errp) &&
-           refuse_list(&cfg->option_rom, "option ROMs", NULL, errp) &&
            refuse_text("incoming", cfg->incoming, "migration", errp) &&
            refuse_text("loadvm", cfg->loadvm, "snapshots", errp) &&
            refuse_text("seed", cfg->seed, "seeding", errp) &&

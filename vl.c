@@ -225,7 +225,8 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
         !make_ports(cfg, m, errp) || !make_drives(cfg, m, errp) ||
         !make_netdevs(cfg, m, errp) || !make_numa(cfg, m, errp) ||
         !make_machine_ram(m, cfg, errp) ||
-        !mi->init(m, errp) || !make_nics(m, errp) ||
+        !mi->init(m, errp) || !take_firmware_options(cfg, errp) ||
+        !make_nics(m, errp) ||
         !make_devices(cfg, errp) || !make_virtio_drives(errp) ||
         !drive_check_orphans(errp) || (mi->ready && !mi->ready(m, errp))) {
         return false;

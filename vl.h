@@ -13,6 +13,8 @@ bool answer_help(const VMConfig *cfg, bool *done, Error **errp);
 const MachineInfo *choose_machine(const VMConfig *cfg, Error **errp);
 MachineState *make_machine(const VMConfig *cfg, const MachineInfo *mi,
                            Error **errp);
+/* vl-firmware.c: -fw_cfg, -smbios, -acpitable, -option-rom. */
+bool take_firmware_options(const VMConfig *cfg, Error **errp);
 bool make_numa(const VMConfig *cfg, MachineState *m, Error **errp);
 bool make_machine_ram(MachineState *m, const VMConfig *cfg, Error **errp);
 

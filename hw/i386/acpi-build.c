@@ -11,6 +11,7 @@
 #include "osdep.h"
 #include "acpi-build.h"
 #include "hw/acpi/piix4.h"
+#include "hw/acpi/user-tables.h"
 #include "hw/intc/apic.h"
 #include "hw/timer/hpet.h"
 
@@ -410,14 +411,14 @@ static void build_waet(Build *b)
 
 static void add_user_tables(Build *b)
 {
-    for (guint i = 0; b->info->extra && i < b->info->extra->len; i++) {
+    GPtrArray *user = acpi_user_tables();
+
+    for (guint i = 0; user && i < user->len; i++) {
         gsize n;
-        const uint8_t *p = g_bytes_get_data(g_ptr_array_index(b->info->extra,
-                                                              i), &n);
+        const uint8_t *p = g_bytes_get_data(g_ptr_array_index(user, i), &n);
         uint32_t at = b->tables->len;
 
         g_byte_array_append(b->tables, p, n);
-        /* Their checksums are right already, or deliberately wrong. */
         g_array_append_val(b->rsdt, at);
     }
 }

@@ -29,8 +29,6 @@ typedef struct AcpiInfo {
     uint8_t s3, s4;               /* as in "etc/system-states" */
     bool hpet;
     bool vmgenid;
-    /* -acpitable: whole tables, headers complete but for the checksum. */
-    GPtrArray *extra;             /* GBytes */
     /* Found anew with each building, when firmware has placed the BARs. */
     uint64_t hole_start;          /* PCI below 4 GiB, up to FEBFFFFFh */
     uint64_t hole64_start, hole64_size;
@@ -43,8 +41,5 @@ bool acpi_setup(AcpiInfo *info, Error **errp);
 void acpi_build_dsdt(Aml *a, const AcpiInfo *info);
 /* Where in @a the loader shall put the address of the GUID's page. */
 size_t acpi_build_vmgenid(Aml *a);
-
-/* acpi-user.c: one -acpitable option as a table; NULL: an error. */
-GBytes *acpi_user_table(const char *text, Error **errp);
 
 #endif

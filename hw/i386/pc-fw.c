@@ -7,6 +7,9 @@
 #include "block/block.h"
 #include "hw/acpi/piix4.h"
 #include "hw/bootdevice.h"
+#include "exec/x86.h"
+#include "hw/block/flash.h"
+#include "hw/firmware/smbios.h"
 #include "hw/i386/pc-int.h"
 #include "hw/i386/x86-boot.h"
 #include "hw/ide.h"
@@ -56,9 +59,74 @@ static bool load_bios(PCMachineState *pc, Error **errp)
     return add_low_bios(pc, size);
 }
 
+/* Flash chips below 4 GiB, the first on top; the last 128 KiB of that one are
+ * copied for the processor's real mode. */
+static bool map_flash(PCMachineState *pc, Error **errp)
+{
+    static const char *const names[] = { "system.flash0", "system.flash1" };
+    uint64_t top = 4 * GiB, size, low;
+    MemoryRegion *mr;
+
+    for (unsigned i = 0; i < 2 && pc->flash[i]; i++) {
+        if (!pflash_cfi01_create(pc->flash[i], names[i], &mr, errp)) {
+            return false;
+        }
+        size = mr->size;
+        if (size > pc->max_fw_size - (4 * GiB - top)) {
+            error_setg(errp, "combined size of system firmware exceeds "
+                             "%" PRIu64 " bytes", pc->max_fw_size);
+            return false;
+        }
+        top -= size;
+        memory_region_add_subregion(&pc->pci_mem, top, mr);
+        if (i) {
+            continue;
+        }
+        low = MIN(size, 128 * KiB);
+        if (!memory_region_init_rom(&pc->bios_low, NULL, "isa-bios", low,
+                                    errp)) {
+            return false;
+        }
+        memcpy(memory_region_ram_ptr(&pc->bios_low),
+               (uint8_t *)memory_region_ram_ptr(mr) + size - low, low);
+        memory_region_add_subregion_overlap(&pc->pci_mem, MiB - low,
+                                            &pc->bios_low, 1);
+    }
+    return true;
+}
+
+static bool find_flash(PCMachineState *pc, Error **errp)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        DriveInfo *di = drive_get(DRIVE_IF_PFLASH, 0, i);
+
+        if (di && pc->flash[i]) {
+            error_setg(errp, "%s: pflash%u is set by the machine's property "
+                             "already", di->loc, i);
+            return false;
+        }
+        if (di) {
+            pc->flash[i] = di->blk;
+            blk_ref(di->blk);
+            di->claimed = true;
+        }
+    }
+    if (pc->flash[1] && !pc->flash[0]) {
+        error_setg(errp, "pflash1 requires pflash0");
+        return false;
+    }
+    if (pc->flash[0] && pc->m.firmware) {
+        error_setg(errp, "firmware comes from pflash0 or from -bios, not from "
+                         "both");
+        return false;
+    }
+    return true;
+}
+
 bool pc_load_firmware(PCMachineState *pc, Error **errp)
 {
-    if (!load_bios(pc, errp) ||
+    if (!find_flash(pc, errp) ||
+        !(pc->flash[0] ? map_flash : load_bios)(pc, errp) ||
         !memory_region_init_ram(&pc->option_rom, NULL, "pc.rom",
                                 OPTION_ROM_SIZE, errp)) {
         return false;
@@ -337,11 +405,35 @@ static void fw_reset(void *opaque)
                                        : boot_order(&pc->m));
 }
 
+static bool add_smbios(PCMachineState *pc, Error **errp)
+{
+    SmbiosInfo info = {
+        .m = &pc->m, .v3 = !strcmp(pc->smbios_ep, "64"), .rams = 1,
+        .ram = { { 0, pc->low_size }, { 4 * GiB, pc->high_size } },
+    };
+    uint32_t r[4] = { 0 };
+
+    if (!info.v3 && strcmp(pc->smbios_ep, "32")) {
+        error_setg(errp, "smbios-entry-point-type must be 32 or 64, not '%s'",
+                   pc->smbios_ep);
+        return false;
+    }
+    info.rams += pc->high_size != 0;
+    if (cpu_first()) {
+        x86_cpu_cpuid(cpu_first(), 1, 0, r);
+    }
+    info.cpuid_1[0] = r[0];
+    /* Without HTT, which says how many CPUs there are, not what they are. */
+    info.cpuid_1[1] = r[3] & ~BIT(28);
+    return smbios_setup(pc->fw_cfg, &info, errp);
+}
+
 bool pc_fw_ready(PCMachineState *pc, Error **errp)
 {
     AcpiInfo *a = &pc->acpi_info;
 
-    if (!boot_order_is_unique(errp) || !update_boot_order(pc, errp)) {
+    if (!boot_order_is_unique(errp) || !update_boot_order(pc, errp) ||
+        !add_smbios(pc, errp)) {
         return false;
     }
     reset_register(fw_reset, pc);

@@ -7,6 +7,7 @@
 #define HW_I386_PC_INT_H
 
 #include "acpi-build.h"
+#include "block/block.h"
 #include "hw/boards.h"
 #include "hw/fdc.h"
 #include "hw/i386/i440fx.h"
@@ -21,6 +22,7 @@ typedef struct PCMachineState {
     bool hpet, i8042, smbus, sata, fd_bootchk;
     uint64_t max_ram_below_4g, max_fw_size;
     char *oem_id, *oem_table_id, *smbios_ep;
+    BlockBackend *flash[2]; /* or -drive if=pflash */
     /* Host side. */
     IRQ *gsi[32];           /* IOAPIC_PINS of them */
     IRQ *gsi_lines;         /* what gsi[] points to */

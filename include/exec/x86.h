@@ -62,6 +62,9 @@ bool x86_cpu_is_bsp(CPUState *cpu);
 bool x86_cpu_in_smm(CPUState *cpu);
 /* Memory a CPU sees in SMM besides everything else; the machine sets it. */
 extern MemoryRegion *x86_smram_root;
+/* What CPUID gives: EAX to EDX. */
+void x86_cpu_cpuid(CPUState *cpu, uint32_t leaf, uint32_t sub,
+                   uint32_t out[4]);
 uint64_t x86_cpu_tsc(CPUState *cpu);      /* what RDTSC gives now */
 uint64_t x86_cpu_tsc_hz(CPUState *cpu);
 /* What follows the model's name in -cpu, for all CPUs of @type. */

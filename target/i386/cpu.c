@@ -186,6 +186,11 @@ void x86_cpu_sipi(CPUState *cs, uint8_t vector)
     cpu_interrupt(cs, CPU_INTERRUPT_SIPI);
 }
 
+void x86_cpu_cpuid(CPUState *cs, uint32_t leaf, uint32_t sub, uint32_t out[4])
+{
+    x86_cpuid(((X86CPU *)cs)->env, leaf, sub, out);
+}
+
 uint32_t x86_cpu_apic_id(CPUState *cs)
 {
     return X86_CPU(cs)->apic_id;
