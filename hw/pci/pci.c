@@ -421,7 +421,7 @@ static void pci_init_config(PCIDevice *d)
 static bool pci_load_rom(PCIDevice *d, Error **errp)
 {
     const char *name = d->romfile ? d->romfile : info_of(d)->romfile;
-    g_autofree char *data = NULL;
+    g_autofree char *data = NULL, *block = NULL;
     gsize size;
     uint64_t bar = 1;
 
@@ -447,8 +447,8 @@ static bool pci_load_rom(PCIDevice *d, Error **errp)
         }
         bar = d->romsize;
     }
-    if (!memory_region_init_rom(&d->rom, &d->qdev.obj, d->qdev.info->name, bar,
-                                errp)) {
+    block = device_vmstate_id(&d->qdev); /* unlike those of its like */
+    if (!memory_region_init_rom(&d->rom, &d->qdev.obj, block, bar, errp)) {
         return false;
     }
     memcpy(memory_region_ram_ptr(&d->rom), data, size);
