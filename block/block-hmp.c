@@ -185,14 +185,27 @@ void hmp_change(Hmp *mon, const QObject *args, Error **errp)
 {
     const char *mode = qdict_get_str(args, "read-only-mode");
     BlockdevChangeReadOnlyMode m = BLOCKDEV_CHANGE_READ_ONLY_MODE_RETAIN;
+    const char *device = qdict_get_str(args, "device");
+    const char *target = qdict_get_str(args, "target");
+    const char *arg = qdict_get_str(args, "arg");
 
+    if (!strcmp(device, "vnc")) { /* the command's other, older use */
+        if (strcmp(target, "password") && strcmp(target, "passwd")) {
+            error_setg(errp, "'change vnc password PASSWORD' is the form; "
+                       "addresses change with display-update");
+        } else if (!arg) {
+            error_setg(errp, "Expecting a password after 'change vnc %s'",
+                       target);
+        } else {
+            qmp_change_vnc_password(arg, errp);
+        }
+        return;
+    }
     if (mode && !BlockdevChangeReadOnlyMode_parse("read-only-mode", mode, &m,
                                                   errp)) {
         return;
     }
-    block_change_medium(qdict_get_str(args, "device"), NULL,
-                        qdict_get_str(args, "target"),
-                        qdict_get_str(args, "arg"),
+    block_change_medium(device, NULL, target, arg,
                         qdict_get_bool(args, "force", false), m, errp);
 }
 

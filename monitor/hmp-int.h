@@ -77,7 +77,8 @@ HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,
 
 /* Handlers in hmp-ui.c. */
 HmpHandler hmp_sendkey, hmp_mouse_move, hmp_mouse_button, hmp_mouse_set,
-    hmp_screendump, hmp_info_mice;
+    hmp_screendump, hmp_info_mice, hmp_input_text, hmp_set_password,
+    hmp_expire_password, hmp_info_vnc;
 /* Handlers in hmp-dev.c. */
 HmpHandler hmp_device_add, hmp_device_del, hmp_object_add, hmp_object_del,
     hmp_qom_list, hmp_qom_get, hmp_qom_set, hmp_chardev_add,

@@ -115,3 +115,82 @@ void hmp_screendump(Hmp *mon, const QObject *args, Error **errp)
                    head ? g_ascii_strtoll(head, NULL, 0) : 0, true, format,
                    errp);
 }
+
+/* ---- VNC ---- */
+
+void hmp_input_text(Hmp *mon, const QObject *args, Error **errp)
+{
+    qmp_input_send_text(qdict_get_str(args, "text"), false, 0, errp);
+}
+
+void hmp_set_password(Hmp *mon, const QObject *args, Error **errp)
+{
+    const char *connected = qdict_get_str(args, "connected");
+    SetPasswordOptions o = {
+        .password = (char *)qdict_get_str(args, "password"),
+        .has_connected = connected != NULL,
+    };
+
+    if (DisplayProtocol_parse("protocol", qdict_get_str(args, "protocol"),
+                              &o.protocol, errp) &&
+        (!connected || SetPasswordAction_parse("connected", connected,
+                                               &o.connected, errp))) {
+        qmp_set_password(&o, errp);
+    }
+}
+
+void hmp_expire_password(Hmp *mon, const QObject *args, Error **errp)
+{
+    ExpirePasswordOptions o = { .time = (char *)qdict_get_str(args, "time") };
+
+    if (DisplayProtocol_parse("protocol", qdict_get_str(args, "protocol"),
+                              &o.protocol, errp)) {
+        qmp_expire_password(&o, errp);
+    }
+}
+
+static void print_address(Hmp *mon, const char *what, const char *host,
+                          const char *service, NetworkAddressFamily family,
+                          bool websocket)
+{
+    hmp_printf(mon, "  %s: %s:%s (%s%s)\n", what, host, service,
+               NetworkAddressFamily_str(family),
+               websocket ? " (Websocket)" : "");
+}
+
+void hmp_info_vnc(Hmp *mon, const QObject *args, Error **errp)
+{
+    g_autoptr(VncInfo2List) list = qmp_query_vnc_servers(errp);
+
+    if (!list) {
+        hmp_printf(mon, "None\n");
+    }
+    for (VncInfo2List *l = list; l; l = l->next) {
+        const VncInfo2 *i = l->value;
+
+        hmp_printf(mon, "%s:\n", i->id);
+        for (VncServerInfo2List *s = i->server; s; s = s->next) {
+            print_address(mon, "Server", s->value->host, s->value->service,
+                          s->value->family, s->value->websocket);
+            hmp_printf(mon, "    Auth: %s (Sub: %s)\n",
+                       VncPrimaryAuth_str(s->value->auth),
+                       s->value->has_vencrypt
+                           ? VncVencryptSubAuth_str(s->value->vencrypt)
+                           : "none");
+        }
+        for (VncClientInfoList *c = i->clients; c; c = c->next) {
+            print_address(mon, "Client", c->value->host, c->value->service,
+                          c->value->family, c->value->websocket);
+            hmp_printf(mon, "    x509_dname: %s\n    sasl_username: %s\n",
+                       c->value->x509_dname ? c->value->x509_dname : "none",
+                       c->value->sasl_username ? c->value->sasl_username
+                                               : "none");
+        }
+        if (!i->server) {
+            hmp_printf(mon, "  Auth: %s (Sub: %s)\n",
+                       VncPrimaryAuth_str(i->auth),
+                       i->has_vencrypt ? VncVencryptSubAuth_str(i->vencrypt)
+                                       : "none");
+        }
+    }
+}

@@ -4,6 +4,7 @@
 #include "exec/runstate.h"
 #include "input-int.h"
 #include "qapi/qapi-commands.h"
+#include "ui/keymap.h"
 
 #define HOLD_MS     100
 #define HOLD_MAX_MS 100000
@@ -114,6 +115,75 @@ void qmp_input_send_event(const char *device, bool has_head, int64_t head,
         send_event(c, e->value);
     }
     input_sync(c);
+}
+
+/* ---- input-send-text ---- */
+
+#define TEXT_MAX      8192 /* characters; each takes up to six keys */
+#define TEXT_DELAY_MS 10
+
+static void type_key(const KeymapKey *key, bool caps, int delay)
+{
+    bool shift = !!(key->mods & KEYMAP_SHIFT) != (key->letter && caps);
+    bool altgr = key->mods & KEYMAP_ALTGR;
+
+    if (shift) {
+        input_queue_key(NULL, Q_KEY_CODE_SHIFT, true, delay);
+    }
+    if (altgr) {
+        input_queue_key(NULL, Q_KEY_CODE_ALT_R, true, delay);
+    }
+    input_queue_key(NULL, key->code, true, delay);
+    input_queue_key(NULL, key->code, false, delay);
+    if (altgr) {
+        input_queue_key(NULL, Q_KEY_CODE_ALT_R, false, delay);
+    }
+    if (shift) {
+        input_queue_key(NULL, Q_KEY_CODE_SHIFT, false, delay);
+    }
+}
+
+void qmp_input_send_text(const char *text, bool has_delay, int64_t delay,
+                         Error **errp)
+{
+    const Keymap *km = keymap_of_user ? keymap_of_user : keymap_get("en-us", errp);
+    bool caps = input_leds() & INPUT_LED_CAPS;
+    int ms = has_delay ? CLAMP(delay, 0, 1000) : TEXT_DELAY_MS;
+    glong n = g_utf8_strlen(text, -1);
+    KeymapKey key;
+
+    if (!km) {
+        return;
+    }
+    if (!runstate_is_running() && !runstate_check(RUN_STATE_SUSPENDED)) {
+        error_setg(errp, "VM not running");
+        return;
+    }
+    if (!input_has_keyboard()) {
+        error_setg(errp, "the guest has no keyboard");
+        return;
+    }
+    if (n > TEXT_MAX) {
+        error_setg(errp, "the text has %ld characters, at most %d can be typed "
+                   "at once", n, TEXT_MAX);
+        return;
+    }
+    if (input_queue_busy()) {
+        error_setg(errp, "an earlier text is still being typed");
+        return;
+    }
+    /* All or nothing. */
+    for (const char *p = text; *p; p = g_utf8_next_char(p)) {
+        if (!keymap_find_char(km, g_utf8_get_char(p), &key)) {
+            error_setg(errp, "the keyboard layout has no key for U+%04X",
+                       g_utf8_get_char(p));
+            return;
+        }
+    }
+    for (const char *p = text; *p; p = g_utf8_next_char(p)) {
+        keymap_find_char(km, g_utf8_get_char(p), &key);
+        type_key(&key, caps, ms);
+    }
 }
 
 MouseInfoList *qmp_query_mice(Error **errp)

@@ -5,8 +5,7 @@
 #include "input-int.h"
 #include "util/timer.h"
 
-#define QUEUE_MAX 1024 /* keys that wait; a text typed by a monitor is longer
-                        * than any chord */
+#define QUEUE_MAX 65536 /* keys that wait: a long text (input-send-text) */
 
 struct InputHandler {
     ListNode node;
@@ -310,6 +309,11 @@ static void console_gone(void *opaque)
         }
         q->console = found ? q->console : NULL;
     }
+}
+
+bool input_queue_busy(void)
+{
+    return queue_len > INPUT_BUSY;
 }
 
 bool input_queue_key(Console *c, QKeyCode code, bool down, int delay_ms)

@@ -16,6 +16,7 @@ struct Keymap {
     GHashTable *keys; /* character -> KeymapKey, owned */
 };
 
+const Keymap *keymap_of_user;
 static GHashTable *loaded; /* name -> Keymap; BQL */
 
 /* ---- keys without a character -------------------------------------------- */

@@ -277,6 +277,11 @@ static void drain(VncClient *c)
     VncInputEvent events[VNC_QUEUE];
     unsigned n;
 
+    if (input_queue_busy()) {
+        /* A long text is being typed: the rest of it waits at the client. */
+        timer_mod_ns(&c->timer, DRAIN_NS);
+        return;
+    }
     mutex_lock(&c->lock);
     n = c->queued;
     memcpy(events, c->queue, n * sizeof(events[0]));

@@ -11,15 +11,12 @@
  */
 #include "osdep.h"
 #include "exec/runstate.h"
-#include "ui/keymap.h"
 #include "vnc-int.h"
 
 #define SYM_KP_0   0xffb0
 #define SYM_KP_9   0xffb9
 #define SYM_KP_DEC 0xffae
 #define ALT_1      0x02 /* set 1 code of "1" */
-
-const Keymap *vnc_keymap;
 
 static bool held(const VncClient *c, QKeyCode code)
 {
@@ -173,7 +170,7 @@ static bool forget(VncClient *c, uint32_t sym, QKeyCode *code)
 
 static void key_by_sym(VncClient *c, const VncInputEvent *e)
 {
-    const Keymap *km = vnc_keymap ? vnc_keymap : keymap_get("en-us", NULL);
+    const Keymap *km = keymap_of_user ? keymap_of_user : keymap_get("en-us", NULL);
     KeymapKey key;
     QKeyCode code;
 
@@ -217,7 +214,7 @@ static bool switches_console(VncClient *c, const VncInputEvent *e)
 static void key_event(VncClient *c, const VncInputEvent *e)
 {
     Console *con = vnc_view_console(&c->look);
-    bool by_code = e->code && !vnc_keymap;
+    bool by_code = e->code && !keymap_of_user;
     QKeyCode code;
 
     if (switches_console(c, e)) {

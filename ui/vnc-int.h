@@ -21,6 +21,7 @@
 #include "qapi/qapi-types.h"
 #include "ui/console.h"
 #include "ui/input.h"
+#include "ui/keymap.h"
 #include "util/loop.h"
 #include "util/thread.h"
 #include "util/timer.h"
@@ -305,8 +306,6 @@ void vnc_server_initialized(VncClient *c);
 void vnc_server_gone(VncClient *c);
 void vnc_server_power(VncClient *c, int xvp_code);
 extern ListNode vnc_servers;
-/* The layout of -k; NULL: none was given. */
-extern const struct Keymap *vnc_keymap;
 void vnc_http(VncClient *c, const char *head); /* a page for a browser */
 
 #endif

@@ -26,7 +26,6 @@
 #define ENC_LEDS         -261
 #define ENC_EXT_KEY      -258
 #define ENC_POINTER_TYPE -257
-#define ENC_TIGHT_PNG    -260
 #define ENC_RESIZE       -223
 #define ENC_LAST_RECT    -224
 
@@ -73,8 +72,7 @@ static bool is_picture_encoding(int32_t e)
 {
     return e == rfbEncodingRaw || e == rfbEncodingRRE ||
            e == rfbEncodingHextile || e == rfbEncodingZlib ||
-           e == rfbEncodingTight || e == ENC_TIGHT_PNG ||
-           e == rfbEncodingZRLE;
+           e == rfbEncodingTight || e == rfbEncodingZRLE;
 }
 
 static void parse_encodings(const uint8_t *p, unsigned n, VncEncodings *out)

@@ -250,9 +250,3 @@ DisplayOptions *qmp_query_display_options(Error **errp)
     o->type = DISPLAY_TYPE_NONE; /* windows are never ours */
     return o;
 }
-
-bool vnc_set_layout(const char *name, Error **errp)
-{
-    vnc_keymap = keymap_get(name, errp);
-    return vnc_keymap != NULL;
-}

@@ -495,3 +495,9 @@ bool vnc_start(const char *text, const char *vm_name, bool say,
     }
     return true;
 }
+
+bool vnc_set_layout(const char *name, Error **errp)
+{
+    keymap_of_user = keymap_get(name, errp);
+    return keymap_of_user != NULL;
+}

@@ -43,7 +43,8 @@ static void deliver(Error **errp, Error *err)
     }
 }
 
-static Error *error_vnew(ErrorClass klass, const char *fmt, va_list ap)
+static PRINTF(2, 0) Error *error_vnew(ErrorClass klass, const char *fmt,
+                                      va_list ap)
 {
     Error *err = g_new0(Error, 1);
 

@@ -83,6 +83,9 @@ bool input_choose_mouse(int index);
  * and go out @delay_ms apart by the guest's clock.  False: the queue is full.
  */
 bool input_queue_key(Console *c, QKeyCode code, bool down, int delay_ms);
+/* So many wait that whoever can wait should. */
+#define INPUT_BUSY 256
+bool input_queue_busy(void);
 
 /* Told when LEDs or the pointer's kind may have changed. */
 void input_on_change(void (*fn)(void *opaque), void *opaque);

@@ -22,6 +22,8 @@ typedef struct KeymapKey {
 
 /* By QEMU's names: "de", "en-us", "pt-br".  Owned by the module. */
 const Keymap *keymap_get(const char *name, Error **errp);
+/* The layout of -k; NULL: none was given. */
+extern const Keymap *keymap_of_user;
 /* An X keysym that types something; keys without a character (F1, Shift) are
  * found too.  False: no key does. */
 bool keymap_find(const Keymap *km, uint32_t keysym, KeymapKey *out);

@@ -1,0 +1,575 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""VNC servers: test-vnc.py EMULATOR.
+
+A machine without a CPU to speak of (-accel qtest) whose screen and keyboard
+the test drives itself, and clients of our own (rfb.py).
+"""
+import json
+import os
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+import rfb
+
+EMU = None
+XK = {'Shift': 0xffe1, 'AltGr': 0xfe03, 'Ctrl': 0xffe3, 'Alt': 0xffe9,
+      'Return': 0xff0d, 'F1': 0xffbe, 'KP_1': 0xffb1}
+
+# What the keys of a PC type, by set 1 code: plain, Shift, AltGr.
+US = {}
+for first, plain, shifted in ((2, '1234567890-=', '!@#$%^&*()_+'),
+                              (16, 'qwertyuiop[]', 'QWERTYUIOP{}'),
+                              (30, "asdfghjkl;'`", 'ASDFGHJKL:"~'),
+                              (43, '\\zxcvbnm,./', '|ZXCVBNM<>?'),
+                              (57, ' ', ' ')):
+    for i, (a, b) in enumerate(zip(plain, shifted)):
+        US[first + i] = (a, b, '')
+DE = {}
+for first, plain, shifted, altgr in (
+        (2, '1234567890ß', '!"§$%&/()=?', '_____' + '_{[]}\\'),
+        (16, 'qwertzuiopü+', 'QWERTZUIOPÜ*', '@' + '_' * 10 + '~'),
+        (30, 'asdfghjklöä', 'ASDFGHJKLÖÄ', '_' * 11),
+        (43, '#yxcvbnm,.-', "'YXCVBNM;:_", '_' * 11),
+        (86, '<', '>', '|'), (57, ' ', ' ', '_')):
+    for i, (a, b, c) in enumerate(zip(plain, shifted, altgr)):
+        DE[first + i] = (a, b, c if c != '_' else '')
+# Dead on a German keyboard: typed with nothing after them by no key.
+DE_DEAD = '^`'
+PRINTABLE = ''.join(chr(i) for i in range(0x20, 0x7f))
+
+
+class Machine:
+    """The emulator, its QMP and its qtest socket."""
+
+    def __init__(self, *args, accel='qtest', machine='pc'):
+        self.tmp = tempfile.TemporaryDirectory()
+        self.path = self.tmp.name
+        self.events = []
+        listeners = []
+        argv = [EMU, '-M', machine, '-accel', accel, '-nodefaults']
+        for i in range(2):
+            s = socket.socket(socket.AF_UNIX)
+            s.bind(os.path.join(self.path, f's{i}'))
+            s.listen(1)
+            listeners.append(s)
+        argv += ['-chardev', f'socket,id=q,fd={listeners[0].fileno()},'
+                 'server=on,wait=off', '-mon', 'chardev=q,mode=control',
+                 '-qtest', f'unix:{self.path}/qt,server=on,wait=off', '-qtest-log', 'none']
+        argv += [a.replace('@', self.path) for a in args]
+        self.err = open(os.path.join(self.path, 'err'), 'w+')
+        self.proc = subprocess.Popen(argv, stderr=self.err,
+                                     pass_fds=[listeners[0].fileno()])
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(30)
+        self.sock.connect(os.path.join(self.path, 's0'))
+        for s in listeners:
+            s.close()
+        self.file = self.sock.makefile('r')
+        if not self.file.readline():
+            self.err.seek(0)
+            raise RuntimeError(self.err.read())
+        self.cmd('qmp_capabilities')
+        self.qt = None
+
+    def read_event(self, name):
+        """The next event of that name, among those that came too."""
+        while True:
+            for i, e in enumerate(self.events):
+                if e['event'] == name:
+                    return self.events.pop(i)['data']
+            line = self.file.readline()
+            if not line:
+                raise EOFError
+            obj = json.loads(line)
+            assert 'event' in obj, obj
+            self.events.append(obj)
+
+    def reply(self, name, **args):
+        self.sock.sendall(json.dumps({'execute': name,
+                                      'arguments': args}).encode() + b'\n')
+        while True:
+            obj = json.loads(self.file.readline())
+            if 'event' not in obj:
+                return obj
+            self.events.append(obj)
+
+    def cmd(self, name, **args):
+        r = self.reply(name, **args)
+        assert 'return' in r, r
+        return r['return']
+
+    def error(self, name, **args):
+        r = self.reply(name, **args)
+        assert 'error' in r, r
+        return r['error']['desc']
+
+    def qtest(self, line):
+        if not self.qt:
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(30)
+            s.connect(os.path.join(self.path, 'qt'))
+            self.qt = s.makefile('rw')
+        self.qt.write(line + '\n')
+        self.qt.flush()
+        while True:
+            words = self.qt.readline().split()
+            if words and words[0] != 'IRQ':
+                assert words[0] == 'OK', (line, words)
+                return words[1:]
+
+    def inb(self, port):
+        return int(self.qtest(f'inb {port:#x}')[0], 0)
+
+    def scan_codes(self):
+        """What the keyboard has to say, time moving on until it is silent."""
+        out = []
+        quiet = 0
+        self.qtest('outb 0x64 0x60') # set 1 codes, as a BIOS asks for
+        self.qtest('outb 0x60 0x40')
+        while quiet < 30:
+            self.qtest('clock_step 2000000')
+            if self.inb(0x64) & 1:
+                out.append(self.inb(0x60))
+                quiet = 0
+            else:
+                quiet += 1
+        return out
+
+    def close(self):
+        for f in (self.qt, self.file):
+            if f:
+                f.close()
+        self.sock.close()
+        if self.proc.poll() is None:
+            self.proc.kill()
+        self.proc.communicate()
+        self.tmp.cleanup()
+
+
+def typed(codes, layout):
+    """The text that a keyboard of that layout typed, given set 1 codes."""
+    text, held, e0 = '', set(), 0
+    for c in codes:
+        if c == 0xe0:
+            e0 = 0x80
+            continue
+        key, up = (c & 0x7f) | e0, c & 0x80
+        e0 = 0
+        if up:
+            held.discard(key)
+            continue
+        held.add(key)
+        if key in layout:
+            level = 2 if 0xb8 in held else 1 if held & {0x2a, 0x36} else 0
+            text += layout[key][level]
+    assert not held, held
+    return text
+
+
+class VncTest(unittest.TestCase):
+    def start(self, *args, **more):
+        m = Machine(*args, **more)
+        self.addCleanup(m.close)
+        return m
+
+    def client(self, m, *args, name='v', **more):
+        r = rfb.Rfb(os.path.join(m.path, name), *args, **more)
+        self.addCleanup(r.close)
+        return r
+
+    # ---- pictures
+
+    def test_picture(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v')
+        r = self.client(m).refresh()
+        self.assertEqual(r.name, 'QEMU')
+        m.qtest('outb 0x3c0 0x20') # the screen is on
+        # Mode 118h by the Bochs registers, and something in video memory.
+        for index, value in ((4, 0), (1, 1024), (2, 768), (3, 32), (4, 0x41)):
+            m.qtest(f'outw 0x1ce {index}')
+            m.qtest(f'outw 0x1cf {value}')
+        m.qtest('outl 0xcf8 0x80001010')
+        m.qtest('outl 0xcfc 0xe0000000')
+        m.qtest('outl 0xcf8 0x80001004')
+        m.qtest('outw 0xcfc 7')
+        row = b''.join(struct.pack('<I', (x * 0x10203) & 0xffffff)
+                       for x in range(1024))
+        for y in range(0, 768, 7):
+            m.qtest(f'write {0xe0000000 + y * 4096:#x} 4096 0x{row.hex()}')
+        dump = os.path.join(m.path, 'd.ppm')
+        m.cmd('screendump', filename=dump)
+        with open(dump, 'rb') as f:
+            want = f.read().split(b'\n', 3)
+        self.assertEqual(want[1], b'1024 768')
+        while (r.width, r.height) != (1024, 768) or r.rgb() != want[3]:
+            r.refresh(True)
+        # A client that cannot follow keeps its window; the rest is cut off.
+        old = self.client(m, encodings=[rfb.RAW]).refresh()
+        self.assertEqual(old.rgb(), want[3])
+        for index, value in ((4, 0), (1, 640), (2, 480), (4, 0xc1)):
+            m.qtest(f'outw 0x1ce {index}')
+            m.qtest(f'outw 0x1cf {value}')
+        small = self.client(m).refresh()
+        while (small.width, small.height) != (640, 480):
+            small.refresh(True)
+        old.refresh(True)
+        self.assertEqual((old.width, old.height), (1024, 768))
+
+    def test_no_screen(self):
+        m = self.start('-vnc', 'unix:@/v', machine='none')
+        r = self.client(m)
+        self.assertEqual((r.width, r.height), (640, 480))
+        r.press(ord('x'))
+        r.pointer(5, 5, 1)
+        self.assertEqual(len(m.cmd('query-vnc')['clients']), 1)
+
+    # ---- keys
+
+    def type_all(self, keyboard, layout, text):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v',
+                       *(['-k', keyboard] if keyboard else []))
+        r = self.client(m)
+        m.scan_codes()
+        for ch in text:
+            r.press(ord(ch))
+        m.read_event('VNC_INITIALIZED')
+        got = ''
+        while len(got) < len(text):
+            more = typed(m.scan_codes(), layout)
+            if not more:
+                break
+            got += more
+        self.assertEqual(got, text)
+        return m, r
+
+    def test_type_us(self):
+        self.type_all(None, US, PRINTABLE)
+        m, r = self.type_all('en-us', US, PRINTABLE)
+        m.cmd('input-send-text', text='Hello, "World"!')
+        self.assertEqual(typed(m.scan_codes(), US), 'Hello, "World"!')
+        self.assertIn('U+00E4', m.error('input-send-text', text='ä'))
+
+    def test_type_de(self):
+        text = ''.join(c for c in PRINTABLE if c not in DE_DEAD)
+        try:
+            m, r = self.type_all('de', DE, text)
+        except RuntimeError as e:
+            if 'xkb' in str(e):
+                self.skipTest('no libxkbcommon')
+            raise
+        m.cmd('input-send-text', text='größer {[]} @|~\\')
+        self.assertEqual(typed(m.scan_codes(), DE), 'größer {[]} @|~\\')
+
+    def test_modifiers(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v', '-k', 'en-us')
+        r = self.client(m)
+        m.scan_codes()
+        # A German's Shift-7: Shift is up for the slash, and down again after.
+        r.key(1, XK['Shift'])
+        r.press(ord('/'))
+        r.key(0, XK['Shift'])
+        m.read_event('VNC_INITIALIZED')
+        codes = []
+        while len(codes) < 6:
+            codes += m.scan_codes()
+        self.assertEqual(codes, [0x2a, 0xaa, 0x35, 0x2a, 0xb5, 0xaa])
+
+    def test_codes(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v')
+        r = self.client(m)
+        m.scan_codes()
+        while not r.ext_key:
+            r.request()
+            r.message()
+        r.press(ord('z'), 0x15)   # by place, whatever it types
+        r.press(XK['Return'], 0x1c)
+        r.press(0xff52, 0xc8)     # up
+        codes = []
+        while len(codes) < 8:
+            codes += m.scan_codes()
+        self.assertEqual(codes, [0x15, 0x95, 0x1c, 0x9c, 0xe0, 0x48, 0xe0,
+                                 0xc8])
+        # What is held goes up when the client leaves.
+        r.key(1, XK['Ctrl'], 0x1d)
+        codes = []
+        while not codes:
+            codes = m.scan_codes()
+        r.close()
+        m.read_event('VNC_DISCONNECTED')
+        self.assertEqual(codes + m.scan_codes(), [0x1d, 0x9d])
+
+    def test_bad_layout(self):
+        p = subprocess.run([EMU, '-M', 'none', '-k', 'klingon'],
+                           capture_output=True, text=True)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn("'klingon'", p.stderr)
+        self.assertEqual(p.stderr.count('\n'), 1)
+
+    # ---- who comes in
+
+    def test_password(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v,password=on',
+                       '-vnc', 'unix:@/open,id=open')
+        with self.assertRaises(rfb.Refused):
+            self.client(m, password='')
+        self.assertEqual(m.read_event('VNC_CONNECTED')['server']['auth'],
+                         'vnc')
+        m.read_event('VNC_DISCONNECTED')
+        m.cmd('set_password', protocol='vnc', password='secret')
+        # A server without one beside it opens nothing.
+        self.client(m, name='open')
+        m.read_event('VNC_INITIALIZED')
+        with self.assertRaises(rfb.Refused):
+            self.client(m, password='wrong')
+        with self.assertRaises(rfb.Refused):
+            self.none_instead(os.path.join(m.path, 'v'))
+        for version in b'RFB 003.003\n', b'RFB 003.007\n', b'RFB 003.008\n':
+            self.client(m, password='secret', version=version)
+            m.read_event('VNC_INITIALIZED')
+        m.cmd('expire_password', protocol='vnc', time='now')
+        with self.assertRaises(rfb.Refused):
+            self.client(m, password='secret')
+        m.cmd('expire_password', protocol='vnc', time='+100')
+        self.client(m, password='secret')
+        m.cmd('change-vnc-password', password='other')
+        with self.assertRaises(rfb.Refused):
+            self.client(m, password='secret')
+        self.client(m, password='other')
+        self.assertIn('time', m.error('expire_password', protocol='vnc',
+                                      time='soon'))
+        self.assertEqual(m.error('set_password', protocol='spice',
+                                 password=''), 'spice is not in use')
+
+    def none_instead(self, path):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(20)
+        self.addCleanup(s.close)
+        s.connect(path)
+        s.recv(12)
+        s.sendall(b'RFB 003.008\n')
+        assert s.recv(2) == b'\x01\x02'
+        s.sendall(b'\x01\x01')
+        if s.recv(4) != b'\0\0\0\0':
+            raise rfb.Refused
+
+    def test_share(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v', '-vnc',
+                       'unix:@/f,share=force-shared', '-vnc',
+                       'unix:@/i,share=ignore')
+        a = self.client(m)
+        m.read_event('VNC_INITIALIZED')
+        b = self.client(m, shared=False)  # a has to go
+        m.read_event('VNC_INITIALIZED')
+        m.read_event('VNC_DISCONNECTED')
+        self.assertRaises(EOFError, lambda: [a.message() for _ in range(9)])
+        with self.assertRaises((EOFError, OSError)):
+            self.client(m).refresh()      # b stays, this one goes
+        m.read_event('VNC_DISCONNECTED')
+        b.refresh()
+        with self.assertRaises((EOFError, OSError)):
+            self.client(m, shared=False, name='f').refresh()
+        m.read_event('VNC_DISCONNECTED')
+        c = self.client(m, shared=False, name='i')
+        self.client(m, shared=False, name='i').refresh()
+        c.refresh()
+
+    def test_servers(self):
+        m = self.start('-vga', 'std', '-vnc', '127.0.0.1:0,to=99,id=a',
+                       '-vnc', 'unix:@/v,id=b')
+        s = m.cmd('query-vnc-servers')
+        self.assertEqual([i['id'] for i in s], ['a', 'b'])
+        self.assertEqual(s[1]['server'], [
+            {'host': '', 'service': os.path.join(m.path, 'v'),
+             'family': 'unix', 'websocket': False, 'auth': 'none'}])
+        info = m.cmd('query-vnc')
+        self.assertEqual((info['enabled'], info['auth'], info['host']),
+                         (True, 'none', '127.0.0.1'))
+        port = int(info['service'])
+        r = rfb.Rfb(('127.0.0.1', port))
+        self.addCleanup(r.close)
+        data = m.read_event('VNC_INITIALIZED')
+        self.assertEqual(data['client']['family'], 'ipv4')
+        self.assertEqual(data['server']['service'], str(port))
+        p = subprocess.run([EMU, '-M', 'none', '-vnc',
+                            f'127.0.0.1:{port - 5900}'], capture_output=True,
+                           text=True)
+        self.assertEqual(p.returncode, 1)
+        self.assertIn(f'port {port} is in use, by process {m.proc.pid} (',
+                      p.stderr)
+        p = subprocess.run([EMU, '-M', 'none', '-vnc',
+                            f'127.0.0.1:{port - 5900},to={port - 5900}'],
+                           capture_output=True, text=True)
+        self.assertEqual(p.returncode, 1)
+        # Another address, and what cannot be one leaves things as they are.
+        new = os.path.join(m.path, 'new')
+        m.cmd('display-update', type='vnc',
+              addresses=[{'type': 'unix', 'path': new}])
+        self.assertEqual(m.cmd('query-vnc')['service'], new)
+        self.client(m, name='new').refresh()
+        m.error('display-update', type='vnc',
+                addresses=[{'type': 'unix', 'path': '/nowhere/at/all'}])
+        self.client(m, name='new').refresh()
+        r.refresh()
+        hmp = m.cmd('human-monitor-command', **{'command-line': 'info vnc'})
+        self.assertIn('b:\r\n  Server: :', hmp)
+
+    def test_bad_options(self):
+        for text, said in (('x', "'x' is no VNC address"),
+                           (':70000', 'display numbers'),
+                           (':1,foo=1', "'foo'"),
+                           (':1,share=mine', 'allow-exclusive'),
+                           ('none,websocket=on', 'websocket'),
+                           ('unix:/x/y', 'Failed to bind'),
+                           (':1,head=1', "'head'"),
+                           (':1,display=nothing', 'nothing'),
+                           (':1,password-secret=s', "'s'"),
+                           (':1,audiodev=snd', "'snd'")):
+            p = subprocess.run([EMU, '-M', 'none', '-vnc', text],
+                               capture_output=True, text=True)
+            self.assertEqual(p.returncode, 1, text)
+            self.assertIn(said, p.stderr)
+            self.assertEqual(p.stderr.count('\n'), 1, p.stderr)
+
+    def test_handed_over(self):
+        m = self.start('-vga', 'std', '-vnc', 'none,password=on')
+        self.assertEqual(m.cmd('query-vnc'), {'enabled': False})
+        ours, theirs = socket.socketpair()
+        m.sock.sendmsg([b'{"execute":"getfd","arguments":{"fdname":"c"}}\n'],
+                       [(socket.SOL_SOCKET, socket.SCM_RIGHTS,
+                         struct.pack('i', theirs.fileno()))])
+        theirs.close()
+        json.loads(m.file.readline())
+        m.cmd('add_client', protocol='vnc', fdname='c', skipauth=True)
+        r = rfb.Rfb(ours)
+        self.addCleanup(r.close)
+        r.refresh()
+        self.assertIn('spice', m.error('add_client', protocol='spice',
+                                       fdname='c'))
+
+    # ---- clients that mean harm, or nothing
+
+    def test_hostile(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v')
+        good = self.client(m)
+        path = os.path.join(m.path, 'v')
+        lost = []
+
+        def say(hello, data):
+            s = socket.socket(socket.AF_UNIX)
+            s.settimeout(20)
+            s.connect(path)
+            s.recv(12)
+            try:
+                s.sendall(hello)
+                s.sendall(data)
+            except OSError:
+                pass
+            lost.append(s)
+
+        hello = b'RFB 003.008\n\x01\x01'
+        for data in (b'', b'\x03', b'\x02\0\xff\xff', b'\x06\0\0\0\x7f\xff\xff\xff',
+                     b'\x06\0\0\0\xff\xff\xff\xff', b'\xfa', b'\xff\xff',
+                     b'\x00\0\0\0\x20\x18\0\1\0\0\0\0\0\0\xff\xff\xff\0\0\0',
+                     b'\x03\0' + b'\xff' * 8, b'\x03\0' + b'\0' * 8,
+                     b'\x05\xff\xff\xff\xff\xff' * 5000,
+                     b'\x04\1\0\0\xff\xff\xff\xff' * 5000,
+                     b'\x03\0' + b'\0' * 4 + b'\xff' * 4 + b'\x03\0' * 3000):
+            say(hello, data)
+        say(b'\x16\x03\x01' * 100, b'')
+        say(b'GET / HTTP/1.1\r\n\r\n', b'')
+        for i in range(40):
+            say(b'', b'')
+        good.refresh()
+        self.assertEqual(m.cmd('query-status')['running'], True)
+        for s in lost:
+            s.close()
+        good.refresh()
+
+    def test_stalled_reader(self):
+        """One that asks and never reads holds up nobody, nor does quitting
+        wait for it."""
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v')
+        bad = self.client(m)
+        for _ in range(50):
+            bad.request(False)
+        good = self.client(m)
+        for _ in range(5):
+            good.refresh()
+        m.cmd('quit')
+        self.assertEqual(m.proc.wait(20), 0)
+
+    def test_all_encodings(self):
+        """Every picture encoding the library has gives an update."""
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v,lossy=on')
+        for enc in (rfb.RAW, 2, rfb.HEXTILE, rfb.ZLIB, rfb.TIGHT, rfb.ZRLE):
+            for bpp, depth, mx, sh in ((32, 24, 255, (16, 8, 0)),
+                                       (16, 16, 31, (10, 5, 0)),
+                                       (8, 8, 3, (4, 2, 0))):
+                r = self.client(m, encodings=[enc, -27, -250])
+                r.sock.sendall(struct.pack('>BxxxBBBBHHHBBBxxx', 0, bpp, depth,
+                                           0, 1, mx, mx, mx, *sh))
+                r.request(False)
+                self.assertEqual(r.read(1), b'\0')
+                n = struct.unpack('>xH', r.read(3))[0]
+                self.assertGreater(n, 0)
+                got = struct.unpack('>HHHHi', r.read(12))[4]
+                self.assertEqual(got, enc)
+                r.close()
+
+    def test_websocket(self):
+        m = self.start('-vga', 'std', '-vnc',
+                       '127.0.0.1:0,to=99,websocket=127.0.0.1:0')
+        servers = m.cmd('query-vnc-servers')[0]['server']
+        self.assertEqual(servers[0]['websocket'], True)
+        s = socket.create_connection(('127.0.0.1',
+                                      int(servers[0]['service'])), 20)
+        self.addCleanup(s.close)
+        s.sendall(b'GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n'
+                  b'Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+                  b'Sec-WebSocket-Protocol: binary\r\n'
+                  b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+        head = b''
+        while not head.endswith(b'\r\n\r\n'):
+            head += s.recv(1)
+        self.assertIn(b' 101 ', head)
+        self.assertIn(b's3pPLMBiTxaQ9kYGzzhZRbK+xOo=', head) # RFC 6455, 1.3
+        a, b = socket.socketpair()
+        self.addCleanup(a.close)
+
+        def frames_in():
+            f = s.makefile('rb')
+            while True:
+                h = f.read(2)
+                if len(h) < 2:
+                    return
+                n = h[1] & 0x7f
+                if n == 126:
+                    n = struct.unpack('>H', f.read(2))[0]
+                elif n == 127:
+                    n = struct.unpack('>Q', f.read(8))[0]
+                b.sendall(f.read(n))
+
+        def frames_out():
+            while True:
+                data = b.recv(100)
+                if not data:
+                    return
+                mask = bytes([1, 2, 3, 4])
+                s.sendall(bytes([0x82, 0x80 | len(data)]) + mask + bytes(
+                    v ^ mask[i & 3] for i, v in enumerate(data)))
+        for fn in frames_in, frames_out:
+            threading.Thread(target=fn, daemon=True).start()
+        r = rfb.Rfb(a)
+        r.refresh()
+        self.assertTrue(m.cmd('query-vnc')['clients'][0]['websocket'])
+
+
+if __name__ == '__main__':
+    EMU = sys.argv.pop(1)
+    unittest.main()
