@@ -157,7 +157,9 @@ static void send_pseudo(Writer *w, unsigned x, unsigned y, int32_t encoding,
                       (uint32_t)encoding >> 8, (uint32_t)encoding };
 
     if (w->cl->sock >= 0) {
-        memcpy(b + 16, data, len);
+        for (size_t i = 0; i < len; i++) {
+            b[16 + i] = ((const uint8_t *)data)[i];
+        }
         if (rfbWriteExact(w->cl, (char *)b, 16 + len) < 0) {
             rfbCloseClient(w->cl);
         }

@@ -517,6 +517,8 @@ static int64_t timers_timeout(EventLoop *loop)
 
 /* --- the iteration --- */
 
+/* Whether the BQL is held is known at run time only. */
+static void do_poll(EventLoop *loop, int64_t timeout_ns) NO_THREAD_SAFETY;
 static void do_poll(EventLoop *loop, int64_t timeout_ns)
 {
     struct timespec ts = { .tv_sec = timeout_ns / NSEC_PER_SEC,
