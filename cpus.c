@@ -299,6 +299,7 @@ static void after_run(CPUState *cpu, VCPUExit why)
         break;
     case VCPU_EXIT_DEBUG:
         cpu->stopped = true;
+        cpu->debug_stop = true;
         system_debug_request();
         break;
     case VCPU_EXIT_ERROR:
@@ -449,7 +450,7 @@ void cpus_resume_all(void)
 
     CPU_FOREACH(cpu) {
         cpu->stop = false;
-        cpu->stopped = false;
+        cpu->stopped = cpu->held;
         cpu_kick(cpu);
     }
 }

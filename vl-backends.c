@@ -55,10 +55,7 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
     return refuse_list(&cfg->audiodevs, "sound", "none", errp) &&
            refuse_text("incoming", cfg->incoming, "migration", errp) &&
            refuse_text("loadvm", cfg->loadvm, "snapshots", errp) &&
-           refuse_text("seed", cfg->seed, "seeding", errp) &&
-           refuse_text("gdb",
-                       g_strcmp0(cfg->gdb, "none") ? cfg->gdb : NULL, "gdb",
-                       errp);
+           refuse_text("seed", cfg->seed, "seeding", errp);
 }
 
 /* ---- objects and character devices --------------------------------------- */

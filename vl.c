@@ -11,6 +11,7 @@
 #include "exec/accel.h"
 #include "exec/qtest.h"
 #include "exec/runstate.h"
+#include "monitor/gdbstub.h"
 #include "monitor/monitor.h"
 #include "net/net.h"
 #include "util/datadir.h"
@@ -267,6 +268,9 @@ static bool enter_guest(const VMConfig *cfg, Error **errp)
         return false;
     }
     system_reset(SHUTDOWN_CAUSE_NONE);
+    if (cfg->gdb && !gdbstub_start(cfg->gdb, errp)) {
+        return false;
+    }
     if (cfg->autostart) {
         vm_start();
     }
@@ -331,6 +335,7 @@ int main(int argc, char **argv)
         return fail(&cfg, err);
     }
     status = main_loop_run();
+    gdbstub_stop(status);
     clean_up(&cfg);
     return status;
 }

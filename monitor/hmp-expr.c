@@ -11,6 +11,7 @@
  * interface's tradition.
  */
 #include "osdep.h"
+#include "exec/cpu-debug.h"
 #include "hmp-int.h"
 
 #define MAX_DEPTH 200
@@ -64,6 +65,20 @@ static bool eval_number(Eval *e, uint64_t *v)
     return true;
 }
 
+static bool eval_register(Eval *e, uint64_t *v)
+{
+    CPUState *cpu = hmp_cpu(e->mon);
+    size_t n = strspn(e->p + 1, "abcdefghijklmnopqrstuvwxyz0123456789._");
+    g_autofree char *name = g_strndup(e->p + 1, n);
+
+    if (!cpu || !cpu_register(cpu, name, v)) {
+        error_setg(e->errp, "unknown register '$%s'", name);
+        return false;
+    }
+    e->p += n + 1;
+    return true;
+}
+
 static bool eval_unary(Eval *e, uint64_t *v)
 {
     bool ok = true;
@@ -102,8 +117,7 @@ static bool eval_unary(Eval *e, uint64_t *v)
         ok = eval_char(e, v);
         break;
     case '$':
-        error_setg(e->errp, "unknown register");
-        ok = false;
+        ok = eval_register(e, v);
         break;
     default:
         ok = eval_number(e, v);

@@ -76,43 +76,6 @@ void hmp_print(Hmp *mon, const QObject *args, Error **errp)
     hmp_printf(mon, "%s\n", text);
 }
 
-void hmp_xp(Hmp *mon, const QObject *args, Error **errp)
-{
-    HmpFormat f = { .count = 1, .size = 4, .format = 'x' };
-    hwaddr addr = qdict_get_int(args, "addr", 0);
-    int per_line;
-
-    if (!hmp_parse_format(qdict_get_str(args, "fmt"), &f, errp)) {
-        return;
-    }
-    if (f.format == 'i') {
-        error_setg(errp, "xp cannot disassemble");
-        return;
-    }
-    per_line = f.format == 'c' ? 8 : f.size == 1 ? 8 : 16 / f.size;
-    if (f.format == 'c') {
-        f.size = 1;
-    }
-    for (int i = 0; i < f.count; i++, addr += f.size) {
-        g_autofree char *text = NULL;
-        MemTxResult result;
-        uint64_t v;
-
-        if (i % per_line == 0) {
-            hmp_printf(mon, "%s%016" PRIx64 ":", i ? "\n" : "", addr);
-        }
-        v = address_space_ld(&address_space_memory, addr, f.size,
-                             MEMTXATTRS_UNSPECIFIED, &result);
-        if (result != MEMTX_OK) {
-            hmp_printf(mon, " Cannot access memory");
-            break;
-        }
-        text = hmp_format_value(&f, v, true);
-        hmp_printf(mon, " %s", text);
-    }
-    hmp_printf(mon, "\n");
-}
-
 void hmp_sum(Hmp *mon, const QObject *args, Error **errp)
 {
     hwaddr addr = qdict_get_int(args, "start", 0);

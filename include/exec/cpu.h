@@ -58,6 +58,10 @@ struct CPUState {
     void *accel;            /* the accelerator's own per-vCPU data */
     /* Debugging (gdb): lock: bql, VM stopped. */
     bool singlestep;
+    bool step_no_irq;       /* ... and interrupts wait meanwhile */
+    bool held;              /* stays stopped when the VM goes on */
+    bool debug_stop;        /* it is what stopped the VM */
+    bool bp_pass;           /* stopped at a breakpoint: goes on past it */
 };
 
 extern _Thread_local CPUState *current_cpu;

@@ -17,7 +17,7 @@ void x86_env_to_regs(CPUX86State *env)
     memcpy(env->x.gpr, env->regs, sizeof(env->x.gpr));
     env->x.rip = env->rip;
     env->x.rflags = x86_eflags(env);
-    env->x.tsc = __builtin_ia32_rdtsc() + env->tsc_offset;
+    env->x.tsc = x86_rdtsc(env);
     env->x.halted = env->cpu->parent.halted;
     if (env->cpu->apic && x86_apic_ops && bql_locked()) {
         env->x.apic_base = x86_apic_ops->get_base(env->cpu->apic);
@@ -31,7 +31,7 @@ void x86_regs_to_env(CPUX86State *env)
     env->r[16] = 0;
     env->rip = env->x.rip;
     x86_set_eflags(env, env->x.rflags);
-    env->tsc_offset = env->x.tsc - __builtin_ia32_rdtsc();
+    env->tsc_offset = env->x.tsc - x86_scale_tsc(env, x86_host_tsc());
     env->cpu->parent.halted = env->x.halted;
     env->phys_mask = BIT(env->cpu->phys_bits) - 1;
     env->cpl = !(env->x.cr0 & CR0_PE) ? 0 : env->eflags_sys & FL_VM
@@ -92,7 +92,7 @@ void x86_cpu_reset(CPUX86State *env, bool init)
     x->sipi_wait = !bsp;
     x->halted = !bsp;
     if (init) {
-        x->tsc = __builtin_ia32_rdtsc() + env->tsc_offset;
+        x->tsc = x86_rdtsc(env);
     }
     atomic_fetch_and(&env->cpu->parent.interrupt_request,
                      CPU_INTERRUPT_HARD | CPU_INTERRUPT_POLL |
@@ -208,7 +208,29 @@ bool x86_cpu_in_smm(CPUState *cs)
 
 uint64_t x86_cpu_tsc(CPUState *cs)
 {
-    return __builtin_ia32_rdtsc() + cpu_env(cs)->tsc_offset;
+    return x86_rdtsc(cpu_env(cs));
+}
+
+_Atomic uint64_t x86_tsc_frozen;
+
+void x86_tsc_run(bool run)
+{
+    uint64_t now = __builtin_ia32_rdtsc(), then = x86_tsc_frozen;
+    CPUState *cs;
+
+    if (!run) {
+        atomic_store(&x86_tsc_frozen, now);
+        return;
+    }
+    CPU_FOREACH(cs) {
+        CPUX86State *env = cpu_env(cs);
+
+        if (then) {
+            env->tsc_offset -= x86_scale_tsc(env, now) -
+                               x86_scale_tsc(env, then);
+        }
+    }
+    atomic_store(&x86_tsc_frozen, 0);
 }
 
 /* The host's rate, measured once against the monotonic clock. */
@@ -234,10 +256,7 @@ static uint64_t host_tsc_hz(void)
 
 uint64_t x86_cpu_tsc_hz(CPUState *cs)
 {
-    if (!X86_CPU(cs)->tsc_hz) {
-        X86_CPU(cs)->tsc_hz = host_tsc_hz();
-    }
-    return X86_CPU(cs)->tsc_hz;
+    return X86_CPU(cs)->tsc_hz ? X86_CPU(cs)->tsc_hz : host_tsc_hz();
 }
 
 /*
@@ -296,28 +315,30 @@ void x86_dump_regs(CPUX86State *env, GString *o, bool fpu)
                                      13, 14, 15 };
     static const char *const segs[] = { "ES", "CS", "SS", "DS", "FS", "GS" };
     bool lm = env->x.efer & EFER_LMA;
-    uint32_t fl = x86_eflags(env);
-    bool c64 = env->code64;
+    uint32_t fl = env->x.rflags;
+    bool c64 = lm && (env->x.seg[R_CS].attr & SEG_L);
+    int cpl = !(env->x.cr0 & CR0_PE) ? 0 : fl & FL_VM
+              ? 3 : SEG_DPL(env->x.seg[R_SS].attr);
 
     for (unsigned i = 0; i < (c64 ? 16u : 8u); i++) {
         unsigned r = order[i];
         if (c64) {
             g_string_append_printf(o, "%s=%016" PRIx64 "%c", n64[r],
-                                   env->regs[r], i % 4 == 3 ? '\n' : ' ');
+                                   env->x.gpr[r], i % 4 == 3 ? '\n' : ' ');
         } else {
             g_string_append_printf(o, "E%.2s=%08x%c", n64[r] + 1,
-                                   (uint32_t)env->regs[r],
+                                   (uint32_t)env->x.gpr[r],
                                    i % 4 == 3 ? '\n' : ' ');
         }
     }
     g_string_append_printf(
         o, c64 ? "RIP=%016" PRIx64 " RFL=%08x" : "EIP=%08" PRIx64 " EFL=%08x",
-        env->rip, fl);
+        env->x.rip, fl);
     g_string_append_printf(
         o, " [%c%c%c%c%c%c%c] CPL=%d II=%d A20=%d SMM=%d HLT=%d\n",
         fl & FL_DF ? 'D' : '-', fl & FL_OF ? 'O' : '-', fl & FL_SF ? 'S' : '-',
         fl & FL_ZF ? 'Z' : '-', fl & FL_AF ? 'A' : '-', fl & FL_PF ? 'P' : '-',
-        fl & FL_CF ? 'C' : '-', env->cpl, env->x.shadow != 0,
+        fl & FL_CF ? 'C' : '-', cpl, env->x.shadow != 0,
         (env->a20_mask & 0x100000) != 0, env->x.in_smm,
         env->cpu->parent.halted);
     for (int i = 0; i < 6; i++) {
@@ -333,8 +354,8 @@ void x86_dump_regs(CPUX86State *env, GString *o, bool fpu)
             env->x.idt.limit, (uint32_t)env->x.cr0, env->x.cr2, env->x.cr3,
             (uint32_t)env->x.cr4);
         for (int i = 0; i < 4; i++) {
-            g_string_append_printf(o, "DR%d=%016" PRIx64 "%c", i,
-                                   env->x.dr[i], i == 3 ? '\n' : ' ');
+            g_string_append_printf(o, "DR%d=%016" PRIx64 "%s", i,
+                                   env->x.dr[i], i == 3 ? " \n" : " ");
         }
         g_string_append_printf(o, "DR6=%016" PRIx64 " DR7=%016" PRIx64 "\n",
                                env->x.dr[6], env->x.dr[7]);
@@ -347,13 +368,11 @@ void x86_dump_regs(CPUX86State *env, GString *o, bool fpu)
             (uint32_t)env->x.cr0, (uint32_t)env->x.cr2, (uint32_t)env->x.cr3,
             (uint32_t)env->x.cr4);
         for (int i = 0; i < 4; i++) {
-            g_string_append_printf(o, "DR%d=%08x%c", i,
-                                   (uint32_t)env->x.dr[i],
-                                   i == 3 ? '\n' : ' ');
+            g_string_append_printf(o, "DR%d=%016" PRIx64 "%s", i,
+                                   env->x.dr[i], i == 3 ? " \n" : " ");
         }
-        g_string_append_printf(o, "DR6=%08x DR7=%08x\n",
-                               (uint32_t)env->x.dr[6],
-                               (uint32_t)env->x.dr[7]);
+        g_string_append_printf(o, "DR6=%016" PRIx64 " DR7=%016" PRIx64 "\n",
+                               env->x.dr[6], env->x.dr[7]);
     }
     g_string_append_printf(o, "EFER=%016" PRIx64 "\n", env->x.efer);
     if (!fpu) {
@@ -379,7 +398,7 @@ void x86_dump_regs(CPUX86State *env, GString *o, bool fpu)
         uint64_t lo, hi;
         memcpy(&lo, xs + XS_XMM(i), 8);
         memcpy(&hi, xs + XS_XMM(i) + 8, 8);
-        g_string_append_printf(o, "XMM%02d=%016" PRIx64 "%016" PRIx64 "%c", i,
+        g_string_append_printf(o, "XMM%02d=%016" PRIx64 " %016" PRIx64 "%c", i,
                                hi, lo, i & 1 ? '\n' : ' ');
     }
 }
@@ -558,6 +577,18 @@ static void cpu_device_reset(DeviceState *dev)
     }
 }
 
+/* tsc-frequency: within what guests call accurate, the host's own does. */
+static void set_tsc_scale(X86CPU *cpu)
+{
+    uint64_t host = cpu->tsc_hz ? host_tsc_hz() : 0;
+    uint64_t off = cpu->tsc_hz > host ? cpu->tsc_hz - host
+                                      : host - cpu->tsc_hz;
+
+    if (host && off > host / 4000) {
+        cpu->env->tsc_mul = ((unsigned __int128)cpu->tsc_hz << 48) / host;
+    }
+}
+
 static bool cpu_realize(DeviceState *dev, Error **errp)
 {
     X86CPU *cpu = (X86CPU *)dev;
@@ -573,6 +604,7 @@ static bool cpu_realize(DeviceState *dev, Error **errp)
         cs->as = &address_space_memory;
     }
     x86_env_new(cpu);
+    set_tsc_scale(cpu);
     cs->cpu_index = cpu_count();
     if (cpu->apic_id == UINT32_MAX) {
         cpu->apic_id = cs->cpu_index;

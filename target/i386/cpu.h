@@ -338,6 +338,7 @@ typedef struct CPUX86State {
     GArray *gdb_bp, *gdb_wp;
     vaddr gdb_watch_addr;
     int gdb_watch_type;
+    uint64_t tsc_mul;      /* guest ticks a host tick, 2^-48; 0: one */
 } CPUX86State;
 
 /* CPUID feature words (cpu-features.c), in the order warnings come. */
@@ -624,9 +625,27 @@ void x86_load_pdptrs(CPUX86State *env, uint64_t cr3);
 bool x86_rdmsr(CPUX86State *env, uint32_t msr, uint64_t *val);
 bool x86_wrmsr(CPUX86State *env, uint32_t msr, uint64_t val);
 uint64_t x86_rdtsc(CPUX86State *env);
+/* The host's TSC, frozen while the VM stands (0: it runs). */
+extern _Atomic uint64_t x86_tsc_frozen;
+static inline uint64_t x86_host_tsc(void)
+{
+    uint64_t t = atomic_load_explicit(&x86_tsc_frozen, memory_order_relaxed);
+
+    return likely(!t) ? __builtin_ia32_rdtsc() : t;
+}
+static inline uint64_t x86_scale_tsc(const CPUX86State *env, uint64_t host)
+{
+    return likely(!env->tsc_mul)
+               ? host : (unsigned __int128)host * env->tsc_mul >> 48;
+}
+/* The VM stops or goes on.  BQL, no vCPU in guest code. */
+void x86_tsc_run(bool run);
 uint32_t x86_io_in(CPUX86State *env, unsigned port, unsigned size);
 void x86_io_out(CPUX86State *env, unsigned port, uint32_t val, unsigned size);
 void x86_update_debug(CPUX86State *env); /* after DR7, gdb changes */
+
+/* soft.c: thread=single, where who spins must let the others run. */
+extern bool x86_pause_yields;
 
 /* string.c: INS, OUTS, MOVS, CMPS, STOS, LODS, SCAS; true: finished, false:
  * stopped at an iteration boundary, to be executed again. */
@@ -710,6 +729,7 @@ void x86_env_to_regs(CPUX86State *env);
 void x86_regs_to_env(CPUX86State *env);
 void x86_cpu_reset(CPUX86State *env, bool init); /* init: INIT, else RESET */
 extern const VMStateDescription vmstate_x86_regs;
+/* Of the common copy (x86_env_to_regs). */
 void x86_dump_regs(CPUX86State *env, GString *out, bool fpu);
 
 #endif

@@ -1207,7 +1207,9 @@ static int code_breakpoint(CPUX86State *env)
     vaddr lin = env->rip + (env->code64 ? 0 : env->x.seg[R_CS].base);
     int bits = 0;
 
-    for (guint i = 0; env->gdb_bp && i < env->gdb_bp->len; i++) {
+    /* A step from a breakpoint's address passes it. */
+    for (guint i = 0; env->gdb_bp && !env->cpu->parent.singlestep &&
+                      i < env->gdb_bp->len; i++) {
         if (g_array_index(env->gdb_bp, vaddr, i) == lin) {
             return -1;
         }
@@ -1225,21 +1227,23 @@ static int code_breakpoint(CPUX86State *env)
 }
 
 /* One instruction with everything a block does not know.  True: for gdb. */
-static bool run_single(CPUX86State *env, volatile bool *first)
+static bool run_single(CPUX86State *env)
 {
     bool tf = env->eflags_sys & FL_TF;
     uint8_t shadow = env->x.shadow;
 
     if (env->debug_single) {
-        int bp = *first ? 0 : code_breakpoint(env);
-        if (bp < 0) {
+        int bp = code_breakpoint(env);
+        if (bp < 0 && !env->cpu->parent.bp_pass) {
+            env->cpu->parent.bp_pass = true;
             return true;
         }
+        bp = MAX(bp, 0);
         if (bp) {
             x86_raise_db(env, bp);
         }
     }
-    *first = false;
+    env->cpu->parent.bp_pass = false;
     env->x.shadow = 0;
     env->watch_hit = 0;
     run(env, block_one(env), true);
@@ -1265,7 +1269,6 @@ VCPUExit x86_interp_run(CPUX86State *env)
 {
     CPUState *cs = &env->cpu->parent;
     volatile VCPUExit ret = VCPU_EXIT_NONE;
-    bool volatile first = true;
     sigjmp_buf jb;
 
     x86_guest_reenter(env);
@@ -1276,9 +1279,15 @@ VCPUExit x86_interp_run(CPUX86State *env)
     }
     env->cur = NULL;
     env->brk = false;
-    if (env->exc.vector >= 0 && !x86_deliver_exception(env)) {
-        cpu_guest_leave(cs);
-        return VCPU_EXIT_SHUTDOWN;
+    if (env->exc.vector >= 0) {
+        if (!x86_deliver_exception(env)) {
+            cpu_guest_leave(cs);
+            return VCPU_EXIT_SHUTDOWN;
+        }
+        if (unlikely(cs->singlestep)) { /* a step ends at the handler */
+            cpu_guest_leave(cs);
+            return VCPU_EXIT_DEBUG;
+        }
     }
     for (;;) {
         env->cur = NULL;
@@ -1326,13 +1335,12 @@ VCPUExit x86_interp_run(CPUX86State *env)
         }
         if (unlikely(env->single_only) || unlikely(env->x.shadow) ||
             unlikely(env->one_insn)) {
-            if (run_single(env, &first)) {
+            if (run_single(env)) {
                 ret = VCPU_EXIT_DEBUG;
                 break;
             }
             continue;
         }
-        first = false;
         vaddr lin = env->rip + env->seg_base[R_CS];
         struct jce *j = &env->jc[(lin ^ lin >> 8) & (JC_SIZE - 1)];
         struct block *b;
@@ -1348,6 +1356,7 @@ VCPUExit x86_interp_run(CPUX86State *env)
             }
             if (log_enabled(LOG_TB_CPU)) {
                 GString *s = g_string_new(NULL);
+                x86_env_to_regs(env);
                 x86_dump_regs(env, s, false);
                 log_printf("%s", s->str);
                 g_string_free(s, TRUE);

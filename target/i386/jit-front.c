@@ -302,8 +302,9 @@ static enum how classify(struct tr *t, const struct insn *in)
     bool mem = f0 == OPND_MEM;
 
     switch (in->op) {
-    case OP_NOP:
     case OP_PAUSE:
+        return x86_pause_yields ? HOW_SLOW : HOW_NOP;
+    case OP_NOP:
     case OP_PREFETCH:
         return HOW_NOP;
     case OP_LEA:

@@ -14,7 +14,7 @@
 
 uint64_t x86_rdtsc(CPUX86State *env)
 {
-    return __builtin_ia32_rdtsc() + env->tsc_offset;
+    return x86_scale_tsc(env, x86_host_tsc()) + env->tsc_offset;
 }
 
 /* Bits of CR4 the CPU model has. */

@@ -1920,7 +1920,13 @@ static void op_misc(Env *env, In in)
         atomic_thread_fence(memory_order_seq_cst);
         break;
     case OP_PAUSE:
-        __builtin_ia32_pause();
+        if (x86_pause_yields) {
+            atomic_store(&env->cpu->parent.exit_request, true);
+            atomic_store(&env->exit_req, 1);
+            x86_break(env);
+        } else {
+            __builtin_ia32_pause();
+        }
         break;
     }
 }

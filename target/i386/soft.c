@@ -4,6 +4,7 @@
  */
 #include "osdep.h"
 #include "jit.h"
+#include "exec/runstate.h"
 #include "util/module.h"
 
 typedef struct SoftState {
@@ -15,6 +16,7 @@ typedef struct SoftState {
 
 #define DEFAULT_CACHE (UINT64_C(32) * MiB)
 
+bool x86_pause_yields;
 static bool soft_single;  /* thread=single */
 /* thread=single: vCPUs run one at a time, in order of tickets. */
 static Mutex turn_lock = MUTEX_INITIALIZER;
@@ -22,6 +24,19 @@ static Cond turn_cond;
 static uint64_t next_ticket, serving;
 static CPUState *turn_owner;
 #define SLICE_NS (10 * NSEC_PER_MS)
+
+/*
+ * The TSC stands while the VM does: x86_host_tsc() is frozen, and what passed
+ * meanwhile is taken off when the VM goes on.
+ */
+static void tsc_on_change(void *opaque, bool running, RunState state)
+{
+    x86_tsc_run(running);
+}
+
+static VMChangeListener tsc_listener = {
+    .prio = VM_PRIO_CPU, .fn = tsc_on_change,
+};
 
 static bool soft_init(Object *obj, Error **errp)
 {
@@ -43,8 +58,11 @@ static bool soft_init(Object *obj, Error **errp)
         return false;
     }
     soft_single = s->thread && strcmp(s->thread, "single") == 0;
+    x86_pause_yields = soft_single;
     cond_init(&turn_cond);
     x86_mmu_init();
+    x86_tsc_run(false);
+    vm_change_add(&tsc_listener);
     ram_code_write_hook = x86_code_written;
     return true;
 }
@@ -129,7 +147,8 @@ static bool soft_has_work(CPUState *cs)
     if (env->x.sipi_wait) {
         return false;
     }
-    return ((req & CPU_INTERRUPT_HARD) && (env->eflags_sys & FL_IF)) ||
+    return ((req & CPU_INTERRUPT_HARD) && (env->eflags_sys & FL_IF) &&
+            !cs->step_no_irq) ||
            ((req & CPU_INTERRUPT_NMI) && !env->x.nmi_blocked) ||
            ((req & CPU_INTERRUPT_SMI) && !env->x.in_smm) ||
            (req & CPU_INTERRUPT_MCE);
