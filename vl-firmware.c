@@ -87,8 +87,10 @@ static bool add_option_rom(FWCfgState *fw, const ConfigItem *item,
     base = g_path_get_basename(file);
     name = g_strdup_printf("genroms/%s", base);
     path = g_strdup_printf("/rom@%s", name);
-    return (n < 0 || boot_path_add(n, path, errp)) &&
-           add_file(fw, name, data, size, errp);
+    if (n >= 0) {
+        boot_path_add(n, path);
+    }
+    return add_file(fw, name, data, size, errp);
 }
 
 bool take_firmware_options(const VMConfig *cfg, Error **errp)

@@ -1202,6 +1202,16 @@ static const Property fdc_props[] = {
     PROP_END(),
 };
 
+static void fdc_boot_indices(DeviceState *dev,
+                             void (*add)(int32_t index, const char *suffix,
+                                         void *opaque), void *opaque)
+{
+    FDController *s = (FDController *)dev;
+
+    add(s->bootindex[0], "/floppy@0", opaque);
+    add(s->bootindex[1], "/floppy@1", opaque);
+}
+
 static const DeviceInfo fdc_info = {
     .name = "isa-fdc",
     .desc = "virtual floppy controller",
@@ -1209,6 +1219,7 @@ static const DeviceInfo fdc_info = {
     .category = DEVICE_CATEGORY_STORAGE,
     .no_hotplug = true,
     .fw_name = "fdc",
+    .boot_indices = fdc_boot_indices,
     .size = sizeof(FDController),
     .props = fdc_props,
     .vmsd = &vmstate_fdc,

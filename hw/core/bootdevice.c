@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Boot order.  A device with a bootindex is named by its Open Firmware path
- * (device_fw_path()) and, for what lies behind it, its type's boot_suffix.
+ * (device_fw_path()); network cards by that of their PHY, as SeaBIOS and EDK2
+ * match them.
  */
 #include "osdep.h"
 #include "hw/bootdevice.h"
@@ -13,15 +14,36 @@ typedef struct BootEntry {
 
 static GArray *extra; /* BootEntry: boot_path_add() */
 
+typedef struct Collect {
+    GArray *list;
+    DeviceState *dev;
+} Collect;
+
+static void add_entry(int32_t index, const char *suffix, void *opaque)
+{
+    Collect *c = opaque;
+    g_autofree char *path = device_fw_path(c->dev);
+    const char *last = strrchr(path, '/');
+    BootEntry e = { .index = index };
+
+    if (index >= 0) {
+        if (!suffix && last && g_str_has_prefix(last, "/ethernet@")) {
+            suffix = "/ethernet-phy@0";
+        }
+        e.path = g_strconcat(path, suffix, NULL);
+        g_array_append_val(c->list, e);
+    }
+}
+
 static bool add_device(DeviceState *dev, void *opaque)
 {
-    BootEntry e = { .index = dev->bootindex };
+    Collect c = { opaque, dev };
 
-    if (e.index >= 0 && property_find(dev->obj.type, "bootindex")) {
-        g_autofree char *path = device_fw_path(dev);
-
-        e.path = g_strconcat(path, dev->info->boot_suffix, NULL);
-        g_array_append_val(opaque, e);
+    if (property_find(dev->obj.type, "bootindex")) {
+        add_entry(dev->bootindex, NULL, &c);
+    }
+    if (dev->info->boot_indices) {
+        dev->info->boot_indices(dev, add_entry, &c);
     }
     return true;
 }
@@ -33,11 +55,12 @@ static gint by_index(gconstpointer a, gconstpointer b)
     return x->index < y->index ? -1 : x->index > y->index;
 }
 
-static GArray *collect(void)
+static GArray *collect(bool with_extra)
 {
     GArray *list = g_array_new(FALSE, FALSE, sizeof(BootEntry));
 
-    for (guint i = 0; extra && i < extra->len; i++) {
+    for (guint i = 0; with_extra && extra && i < extra->len;
+         i++) {
         BootEntry e = g_array_index(extra, BootEntry, i);
 
         e.path = g_strdup(e.path);
@@ -56,7 +79,7 @@ static void free_list(GArray *list)
     g_array_unref(list);
 }
 
-bool boot_path_add(int32_t bootindex, const char *path, Error **errp)
+void boot_path_add(int32_t bootindex, const char *path)
 {
     BootEntry e = { bootindex, g_strdup(path) };
 
@@ -64,12 +87,11 @@ bool boot_path_add(int32_t bootindex, const char *path, Error **errp)
         extra = g_array_new(FALSE, FALSE, sizeof(BootEntry));
     }
     g_array_append_val(extra, e);
-    return true;
 }
 
 bool boot_order_is_unique(Error **errp)
 {
-    GArray *list = collect();
+    GArray *list = collect(false);
     guint i;
 
     for (i = 1; i < list->len && g_array_index(list, BootEntry, i).index !=
@@ -86,7 +108,7 @@ bool boot_order_is_unique(Error **errp)
 
 char *boot_order_list(size_t *len)
 {
-    GArray *list = collect();
+    GArray *list = collect(true);
     GString *s = g_string_new(NULL);
 
     for (guint i = 0; i < list->len; i++) {

@@ -356,10 +356,10 @@ bool pc_init_fw_cfg(PCMachineState *pc, Error **errp)
     if (m->kernel) {
         const char *rom;
 
-        if (!x86_load_kernel(m, fw, pc->low_size, &rom, errp) ||
-            !boot_path_add(0, rom, errp)) {
+        if (!x86_load_kernel(m, fw, pc->low_size, &rom, errp)) {
             return false;
         }
+        boot_path_add(0, rom);
     }
     if (pc->devmem_size) {
         uint64_t end = GUINT64_TO_LE(ROUND_UP(pc->devmem_base +

@@ -9,6 +9,7 @@
  */
 #include "osdep.h"
 #include "hw/i386/x86-boot.h"
+#include "x86-elf.h"
 #include "util/datadir.h"
 
 #define SETUP_BASE   0x10000
@@ -120,9 +121,15 @@ bool x86_load_kernel(const MachineState *m, FWCfgState *fw, uint64_t low_ram,
     setup = (uint8_t *)data;
     if (size < HEADER_END || get_le(setup + BOOT_FLAG, 2) != 0xaa55 ||
         memcmp(setup + HEADER, "HdrS", 4) != 0) {
-        error_setg(errp, "'%s' is no Linux kernel (bzImage): no boot header",
-                   m->kernel);
-        return false;
+        bool known;
+        bool ok = x86_load_elf(m, fw, data, size, low_ram, &known, rom, errp);
+
+        if (!known) {
+            error_setg(errp, "'%s' is no kernel: neither a Linux bzImage nor "
+                             "multiboot nor an ELF file with a PVH entry",
+                       m->kernel);
+        }
+        return ok;
     }
     version = get_le(setup + VERSION, 2);
     if (version < 0x202 || !(setup[LOADFLAGS] & LOADED_HIGH)) {

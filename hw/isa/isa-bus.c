@@ -8,12 +8,28 @@ static char *isa_dev_path(DeviceState *dev)
                                                       : dev->info->name);
 }
 
+/* "fdc@03f0": by the first port, where the device has one. */
+static char *isa_fw_dev_path(DeviceState *dev)
+{
+    const char *name = dev->info->fw_name ? dev->info->fw_name
+                                          : dev->info->name;
+    g_autoptr(QObject) port = property_find(dev->obj.type, "iobase")
+                                  ? object_get(&dev->obj, "iobase", NULL)
+                                  : NULL;
+    int64_t n;
+
+    return port && qint_try_i64(port, &n)
+               ? g_strdup_printf("%s@%04x", name, (unsigned)n)
+               : g_strdup(name);
+}
+
 static const BusInfo isa_bus_info = {
     .name = BUS_ISA,
     .size = sizeof(ISABus),
     .device_type = "isa-device",
     .device_size = sizeof(ISADevice),
     .dev_path = isa_dev_path,
+    .fw_dev_path = isa_fw_dev_path,
 };
 
 ISABus *isa_bus_new(DeviceState *parent, MemoryRegion *io, MemoryRegion *mem)

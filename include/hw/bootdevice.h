@@ -5,9 +5,10 @@
 
 #include "hw/qdev.h"
 
-/* A thing without a device, such as an option ROM file; @path is copied. */
-bool boot_path_add(int32_t bootindex, const char *path, Error **errp);
-/* Does every bootindex occur once?  The error names the one that does not. */
+/* A thing without a device, such as an option ROM file, before devices of the
+ * same index; @path is copied. */
+void boot_path_add(int32_t bootindex, const char *path);
+/* Has every device another bootindex?  The error names the one that does not. */
 bool boot_order_is_unique(Error **errp);
 /* Firmware paths by bootindex, a line each; g_free.  *@len counts the final
  * NUL, 0 when nothing has an index. */

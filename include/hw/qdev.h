@@ -59,8 +59,11 @@ struct DeviceInfo {
     bool no_hotplug;
     /* Name in firmware paths ("ethernet", "serial"); NULL: .name. */
     const char *fw_name;
-    /* What follows its path in the boot order ("/disk@0,0"), or NULL. */
-    const char *boot_suffix;
+    /* Things below it that have an index of their own in the boot order: calls
+     * @add for each, with what follows the device's path; NULL: none. */
+    void (*boot_indices)(DeviceState *dev,
+                         void (*add)(int32_t index, const char *suffix,
+                                     void *opaque), void *opaque);
 
     void (*init)(DeviceState *dev);   /* sub-objects, dynamic properties */
     /* On failure undoes what it did itself. */
