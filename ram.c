@@ -416,6 +416,25 @@ void ram_block_free(RAMBlock *block)
     }
 }
 
+void ram_block_discard(RAMBlock *block, uint64_t offset, uint64_t len)
+{
+    uint64_t first = ROUND_UP(offset, block->page_size);
+    uint64_t end = ROUND_DOWN(offset + len, block->page_size);
+
+    if (first >= end || end > block->max_length || block->readonly) {
+        return;
+    }
+    /* Shared memory stays in its file else.  What is locked fails: fine. */
+    if (block->shared && block->fd >= 0 &&
+        fallocate(block->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                  block->fd_offset + first, end - first) < 0) {
+        return;
+    }
+    madvise(block->host + first, end - first,
+            block->shared && block->fd < 0 ? MADV_REMOVE : MADV_DONTNEED);
+    ram_written(block->offset + first, end - first);
+}
+
 RAMBlock *ram_block_first(void)
 {
     return list_empty(&ram_blocks) ? NULL

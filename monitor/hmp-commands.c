@@ -6,6 +6,8 @@
 const HmpCommand hmp_commands[] = {
     { "announce_self", "interfaces:str? id:str?", "[interfaces] [id]",
       "have the network cards announce their addresses", hmp_announce_self },
+    { "balloon", "value:mib", "target", "ask the guest to use less memory",
+      hmp_balloon },
     { "block_resize", "device:str size:mib", "device size",
       "give an image a new size", hmp_block_resize },
     { "block_set_io_throttle",
@@ -141,6 +143,8 @@ const HmpCommand hmp_commands[] = {
 };
 
 const HmpCommand hmp_info_commands[] = {
+    { "balloon", "", "", "show how much memory the guest has",
+      hmp_info_balloon },
     { "block", "-n:nodes -v:verbose device:str?", "[-n] [-v] [device]",
       "show drives (-n: named nodes, -v: their images)", hmp_info_block },
     { "blockstats", "", "", "show what drives were asked",

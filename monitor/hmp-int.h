@@ -69,7 +69,7 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
     hmp_watchdog_action, hmp_getfd, hmp_closefd, hmp_cpu_select, hmp_pmemsave,
     hmp_info_status, hmp_info_version, hmp_info_name, hmp_info_uuid,
     hmp_info_kvm, hmp_info_history, hmp_info_cpus, hmp_info_mtree,
-    hmp_info_trace_events, hmp_info_qtree;
+    hmp_info_trace_events, hmp_info_qtree, hmp_balloon, hmp_info_balloon;
 
 /* Handlers in block/block-hmp.c. */
 HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,

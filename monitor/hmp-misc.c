@@ -337,3 +337,20 @@ void hmp_info_qtree(Hmp *mon, const QObject *args, Error **errp)
     hmp_printf(mon, "%s", s->str);
     g_string_free(s, TRUE);
 }
+
+/* --- balloon --- */
+
+void hmp_balloon(Hmp *mon, const QObject *args, Error **errp)
+{
+    qmp_balloon(qdict_get_int(args, "value", 0), errp);
+}
+
+void hmp_info_balloon(Hmp *mon, const QObject *args, Error **errp)
+{
+    g_autoptr(BalloonInfo) info = qmp_query_balloon(errp);
+
+    if (info) {
+        hmp_printf(mon, "balloon: actual=%" PRId64 "\n",
+                   info->actual / (int64_t)MiB);
+    }
+}

@@ -93,11 +93,3 @@ MemoryInfo *qmp_query_memory_size_summary(Error **errp)
     info->has_plugged_memory = true; /* no DIMM devices: 0 */
     return info;
 }
-
-/* No device type is a balloon yet. */
-BalloonInfo *qmp_query_balloon(Error **errp)
-{
-    error_set_class(errp, ERROR_CLASS_DEVICE_NOT_ACTIVE,
-                    "No balloon device has been activated");
-    return NULL;
-}

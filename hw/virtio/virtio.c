@@ -266,6 +266,13 @@ void virtio_set_status(VirtIODevice *vdev, uint8_t status, bool legacy)
     if (vdev->vinfo->set_status) {
         vdev->vinfo->set_status(vdev, status);
     }
+    /* Linux kicks some queues before it is ready. */
+    for (unsigned i = 0; (status & ~old & VIRTIO_S_DRIVER_OK) &&
+         i < vdev->num_queues; i++) {
+        if (vdev->queues[i].enabled) {
+            bh_schedule(vdev->queues[i].bh);
+        }
+    }
 }
 
 static void finish_reset(VirtIODevice *vdev)

@@ -307,6 +307,10 @@ RAMBlock *ram_block_from_fd(const char *name, uint64_t size, int fd,
                             uint64_t fd_offset, bool shared, bool readonly,
                             bool prealloc, Error **errp);
 void ram_block_free(RAMBlock *block);
+/* Gives whole host pages within the range back to the host: they read as
+ * zeroes afterwards (of a private file mapping: as the file).  Not while the
+ * memory is locked. */
+void ram_block_discard(RAMBlock *block, uint64_t offset, uint64_t len);
 RAMBlock *ram_block_first(void); /* then by .node through ram_block_next */
 RAMBlock *ram_block_next(RAMBlock *block);
 /* The block whose mapping has @host in it; NULL if none. */
