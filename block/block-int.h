@@ -182,6 +182,10 @@ struct BlockDriver {
                               Error **errp);
     int (*save_vmstate)(BlockNode *n, uint64_t pos, uint64_t bytes, BlockVec v);
     int (*load_vmstate)(BlockNode *n, uint64_t pos, uint64_t bytes, BlockVec v);
+    uint64_t (*vmstate_offset)(BlockNode *n);
+    /* Between two nodes of this driver, by the host; -ENOTSUP: cannot. */
+    int (*copy_range)(BlockNode *from, uint64_t src, BlockNode *to,
+                      uint64_t dst, uint64_t bytes);
 
     /* Persistent bitmaps: see dirty-bitmap functions below. */
     bool (*can_store_bitmap)(BlockNode *n, const char *name,
@@ -334,6 +338,10 @@ int node_pwrite_sync(BlockNode *n, uint64_t offset, const void *buf,
 int node_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t bytes,
                        unsigned flags);
 int node_pdiscard(BlockNode *n, uint64_t offset, uint64_t bytes);
+/* Copies within the host (reflinks, offload) where both sides are plain ranges
+ * of files; -ENOTSUP: by hand, please. */
+int node_copy_range(BlockNode *from, uint64_t src, BlockNode *to, uint64_t dst,
+                    uint64_t bytes);
 int node_flush(BlockNode *n);
 bool node_truncate(BlockNode *n, uint64_t bytes, bool exact,
                    const char *prealloc, unsigned flags, Error **errp);

@@ -401,6 +401,27 @@ static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes,
     return transfer(n, offset, bytes, v, true);
 }
 
+static int file_copy_range(BlockNode *from, uint64_t src, BlockNode *to,
+                           uint64_t dst, uint64_t bytes)
+{
+    FileState *a = from->state, *b = to->state;
+    loff_t in = src, out = dst;
+
+    while (bytes > 0) {
+        ssize_t n = copy_file_range(a->fd, &in, b->fd, &out, bytes, 0);
+
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) { /* 0: past the end of the source */
+            return n == 0 || errno == EXDEV || errno == ENOSYS ||
+                   errno == EINVAL || errno == EOPNOTSUPP ? -ENOTSUP : -errno;
+        }
+        bytes -= n;
+    }
+    return 0;
+}
+
 static int do_fallocate(int fd, int mode, uint64_t offset, uint64_t bytes)
 {
     int ret;
@@ -731,6 +752,7 @@ static const BlockCreateOpt file_create_opts[] = {
     .truncate = file_truncate, \
     .getlength = file_getlength, \
     .allocated_size = file_allocated_size, \
+    .copy_range = file_copy_range, \
     .block_status = file_block_status
 
 static const BlockDriver driver_file = {

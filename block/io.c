@@ -574,6 +574,55 @@ int node_pdiscard(BlockNode *n, uint64_t offset, uint64_t bytes)
     return ret;
 }
 
+/* The file and place that @bytes at *offset are a plain range of. */
+static BlockNode *plain_file(BlockNode *n, uint64_t *offset, uint64_t bytes)
+{
+    while (n->drv->kind != BLK_PROTOCOL) {
+        uint64_t pnum, map;
+        BlockNode *file = NULL;
+        int st;
+
+        if (!n->drv->block_status || n->drv->kind == BLK_FILTER) {
+            return NULL;
+        }
+        st = n->drv->block_status(n, false, *offset, bytes, &pnum, &map,
+                                  &file);
+        if (st < 0 || pnum < bytes || !(st & BLK_ST_RAW) || !file) {
+            return NULL;
+        }
+        n = file;
+        *offset = map;
+    }
+    return n;
+}
+
+int node_copy_range(BlockNode *from, uint64_t src, BlockNode *to, uint64_t dst,
+                    uint64_t bytes)
+{
+    BlockNode *a = plain_file(from, &src, bytes);
+    BlockNode *b = plain_file(to, &dst, bytes);
+    TrackedRequest t;
+    int ret = check_range(src, bytes) | check_range(dst, bytes);
+
+    if (!a || !b || a->drv != b->drv || !a->drv->copy_range) {
+        return -ENOTSUP;
+    }
+    ret = ret < 0 ? -EIO : check_write(b, dst, bytes);
+    if (ret < 0) {
+        return ret;
+    }
+    node_track_begin(b, &t, dst, bytes, true, false);
+    ret = a->drv->copy_range(a, src, b, dst, bytes);
+    if (ret == 0) {
+        note_write(b, dst, bytes);
+        if (to != b) {
+            note_write(to, dst, bytes);
+        }
+    }
+    node_track_end(b, &t);
+    return ret;
+}
+
 /* ---- flushing --------------------------------------------------------------- */
 
 int node_flush(BlockNode *n)
@@ -585,6 +634,9 @@ int node_flush(BlockNode *n)
     if (node_is_read_only(n)) {
         return 0;
     }
+    if (n->drv->kind == BLK_PROTOCOL && n->flushed_gen == gen) {
+        return 0; /* every write that is done was covered */
+    }
     if (n->drv->flush) {
         ret = n->drv->flush(n);
     }
@@ -592,7 +644,11 @@ int node_flush(BlockNode *n)
         return ret;
     }
     if (n->drv->kind == BLK_PROTOCOL) {
-        n->flushed_gen = gen;
+        uint64_t had = n->flushed_gen; /* a later flush may have ended first */
+
+        while (had < gen && !atomic_compare_exchange_weak(&n->flushed_gen,
+                                                          &had, gen)) {
+        }
         return 0;
     }
     /* The backing file is not written through us. */

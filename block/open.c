@@ -385,6 +385,15 @@ BlockNode *node_open(QObject *opts, unsigned flags, Error **errp)
     if (!opts_take_str(opts, "driver", &driver, errp)) {
         return NULL;
     }
+    if (!driver && qdict_get_str(opts, "filename") &&
+        !qdict_has(opts, "file")) { /* a protocol layer, by its name */
+        g_autofree char *name = g_strdup(qdict_get_str(opts, "filename"));
+
+        if (!protocol_options(name, opts, errp) ||
+            !opts_take_str(opts, "driver", &driver, errp)) {
+            return NULL;
+        }
+    }
     if (driver) {
         drv = block_driver_find(driver);
         if (!drv || drv->is_internal) {

@@ -418,13 +418,9 @@ static bool link_run(Qcow2State *s, uint64_t guest, uint64_t host,
         return false;
     }
     for (uint64_t i = 0; i < count; i++) {
-        uint64_t bits = 0;
-
-        if (s->extl2 && !s->n->backing_file) {
-            bits = UINT32_MAX;
-        }
+        /* Subclusters stay unallocated: the backing file shows through. */
         qcow2_l2_set(s, &l2, i, (host + (i << s->cluster_bits)) | QCOW2_COPIED,
-                     bits);
+                     0);
     }
     qcow2_l2_put(&l2);
     return true;
@@ -601,7 +597,7 @@ QObject *qcow2_measure(QObject *opts, BlockNode *src, Error **errp)
     res = qdict_new();
     qdict_put(res, "required", quint_new(required));
     qdict_put(res, "fully-allocated", quint_new(full));
-    if (src) {
+    if (src && src->drv->can_store_bitmap) {
         qdict_put(res, "bitmaps", quint_new(bitmaps));
     }
 out:

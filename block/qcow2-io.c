@@ -848,7 +848,8 @@ int qcow2_block_status(BlockNode *n, bool want_zero, uint64_t offset,
             m = next;
         } else if (next.type != m.type ||
                    (m.type == QCOW2_COMPRESSED_DATA) ||
-                   ((m.type == QCOW2_NORMAL || m.type == QCOW2_ZERO_HOST) &&
+                   ((m.type == QCOW2_NORMAL || m.type == QCOW2_ZERO_HOST ||
+                     m.type == QCOW2_UNALLOCATED_HOST) &&
                     next.host != m.host + total)) {
             break;
         }
@@ -861,8 +862,9 @@ int qcow2_block_status(BlockNode *n, bool want_zero, uint64_t offset,
     *pnum = total;
     switch (m.type) {
     case QCOW2_UNALLOCATED:
-    case QCOW2_UNALLOCATED_HOST:
         return 0;
+    case QCOW2_UNALLOCATED_HOST:
+        break;
     case QCOW2_ZERO_PLAIN:
         return BLK_ST_ZERO;
     case QCOW2_COMPRESSED_DATA:
@@ -897,6 +899,11 @@ int qcow2_flush(BlockNode *n)
 static uint64_t vmstate_start(const Qcow2State *s)
 {
     return ROUND_UP(s->size, BIT(s->cluster_bits + s->l2_bits));
+}
+
+uint64_t qcow2_vmstate_offset(BlockNode *n)
+{
+    return vmstate_start(n->state);
 }
 
 int qcow2_save_vmstate(BlockNode *n, uint64_t pos, uint64_t bytes, BlockVec v)

@@ -438,7 +438,7 @@ static uint32_t qcow2_cluster_size(BlockNode *n)
 {
     Qcow2State *s = n->state;
 
-    return BIT(s->sub_bits);
+    return s->cluster_size;
 }
 
 static bool qcow2_dirty_flag(BlockNode *n)
@@ -453,12 +453,21 @@ static QObject *qcow2_specific_info(BlockNode *n)
     Qcow2State *s = n->state;
     QObject *d = qdict_new(), *top = qdict_new();
 
+    /* In the order of QEMU's output. */
     qdict_put_str(d, "compat", s->version < 3 ? "0.10" : "1.1");
+    qdict_put_str(d, "compression-type",
+                  s->compression == COMPRESSION_ZSTD ? "zstd" : "zlib");
     if (s->version >= 3) {
         QObject *bitmaps = qcow2_bitmap_info(s);
 
         qdict_put_bool(d, "lazy-refcounts",
                        s->compat & COMPAT_LAZY_REFCOUNTS);
+        if (bitmaps) {
+            qdict_put(d, "bitmaps", bitmaps);
+        }
+    }
+    qdict_put_int(d, "refcount-bits", s->refcount_bits);
+    if (s->version >= 3) {
         if (s->incompat & INCOMPAT_DATA_FILE) {
             if (s->data_file_name) {
                 qdict_put_str(d, "data-file", s->data_file_name);
@@ -467,13 +476,7 @@ static QObject *qcow2_specific_info(BlockNode *n)
         }
         qdict_put_bool(d, "corrupt", s->incompat & INCOMPAT_CORRUPT);
         qdict_put_bool(d, "extended-l2", s->extl2);
-        if (bitmaps) {
-            qdict_put(d, "bitmaps", bitmaps);
-        }
     }
-    qdict_put_int(d, "refcount-bits", s->refcount_bits);
-    qdict_put_str(d, "compression-type",
-                  s->compression == COMPRESSION_ZSTD ? "zstd" : "zlib");
     qdict_put_str(top, "type", "qcow2");
     qdict_put(top, "data", d);
     return top;
@@ -514,6 +517,7 @@ static const BlockDriver driver_qcow2 = {
     .snapshot_load_tmp = qcow2_snapshot_load_tmp,
     .save_vmstate = qcow2_save_vmstate,
     .load_vmstate = qcow2_load_vmstate,
+    .vmstate_offset = qcow2_vmstate_offset,
     .can_store_bitmap = qcow2_can_store_bitmap,
     .remove_bitmap = qcow2_remove_bitmap,
 };

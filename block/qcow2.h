@@ -446,6 +446,7 @@ int qcow2_drop_clusters(Qcow2State *s, uint64_t offset, uint64_t bytes,
 int qcow2_flush(BlockNode *n);
 /* As guest data behind the disk's end. */
 int qcow2_save_vmstate(BlockNode *n, uint64_t pos, uint64_t bytes, BlockVec v);
+uint64_t qcow2_vmstate_offset(BlockNode *n);
 int qcow2_load_vmstate(BlockNode *n, uint64_t pos, uint64_t bytes, BlockVec v);
 
 /* qcow2-compress.c */

@@ -59,12 +59,14 @@ static bool raw_open(BlockNode *n, QObject *opts, Error **errp)
     }
     if (n->flags & BLK_O_PROBED) {
         n->request_alignment = MAX(n->request_alignment, BLK_SECTOR);
-        warn_report("Image format was not specified for '%s' and probing "
-                    "guessed raw.", n->file->node->filename);
-        info_report("Automatically detecting the format is dangerous for raw "
-                    "images, write operations on block 0 will be restricted.");
-        info_report("Specify the 'raw' format explicitly to remove the "
-                    "restrictions.");
+        if (!node_is_read_only(n)) {
+            fprintf(stderr, "WARNING: Image format was not specified for '%s' "
+                    "and probing guessed raw.\n         Automatically "
+                    "detecting the format is dangerous for raw images, write "
+                    "operations on block 0 will be restricted.\n         "
+                    "Specify the 'raw' format explicitly to remove the "
+                    "restrictions.\n", n->file->node->filename);
+        }
     }
     n->pdiscard_alignment = n->file->node->pdiscard_alignment;
     n->supported_zero_flags = n->file->node->supported_zero_flags;
