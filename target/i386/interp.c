@@ -18,7 +18,7 @@
  */
 uint32_t x86_cc_get(const CPUX86State *env)
 {
-    uint64_t a = env->cc_a, b = env->cc_b, r = env->cc_res, cov;
+    uint64_t a = env->cc_a, b = env->cc_b, r = env->cc_res, cov, over;
     uint32_t fl;
 
     if (env->cc_rec == CC_FLAGS) {
@@ -32,10 +32,12 @@ uint32_t x86_cc_get(const CPUX86State *env)
     case CC_ADD:
     case CC_ADC:
         cov = (a & b) | ((a | b) & ~r);
+        over = (a ^ r) & (b ^ r);
         break;
     case CC_SUB:
     case CC_SBB:
         cov = (~a & b) | ((~a | b) & r);
+        over = (a ^ b) & (a ^ r);
         break;
     case CC_INC:
         cov = a & ~r;
@@ -51,7 +53,7 @@ uint32_t x86_cc_get(const CPUX86State *env)
         return fl | (uint32_t)a;
     }
     return fl | (cov >> 63 ? FL_CF : 0) | (cov & 8 ? FL_AF : 0) |
-           ((cov >> 63 ^ cov >> 62) & 1 ? FL_OF : 0);
+           (over >> 63 ? FL_OF : 0);
 }
 
 static inline bool cc_cf(const CPUX86State *env)

@@ -412,7 +412,8 @@ static void flag_use(const struct insn *in, enum how how, uint8_t *reads,
     if (in->op == OP_CMOVCC || in->op == OP_SETCC) {
         *reads |= cc_reads(in);
     }
-    *kills = row->fl_w | (row->fl_m ? 0 : row->fl_u);
+    /* Real processors leave some undefined flags alone; but nobody misses AF. */
+    *kills = row->fl_w | (row->fl_m ? 0 : row->fl_u & FL_A);
     if (shift_known(in)) {
         *kills = row->fl_m | row->fl_w | row->fl_u;
     }

@@ -758,7 +758,8 @@ void x86_probe_sys(CPUX86State *env, vaddr lin, unsigned size, bool write)
     }
     tlb_get(env, lin, acc, mode);
     if ((lin & 0xfff) + size > 4096) {
-        tlb_get(env, (lin + size - 1) & env->a_mask, acc, mode);
+        tlb_get(env, (lin + size - 1) & env->a_mask & ~UINT64_C(0xfff), acc,
+                mode);
     }
 }
 
@@ -840,7 +841,8 @@ void *x86_rmw_host(CPUX86State *env, vaddr lin, unsigned size)
     check_lin(env, lin, size, env->mmu_idx);
     tlb_get(env, lin, ACC_WRITE, env->mmu_idx);
     if ((lin & 0xfff) + size > 4096) {
-        tlb_get(env, (lin + size - 1) & env->a_mask, ACC_WRITE, env->mmu_idx);
+        tlb_get(env, (lin + size - 1) & env->a_mask & ~UINT64_C(0xfff),
+                ACC_WRITE, env->mmu_idx);
         return NULL;
     }
     t = &env->tlb[env->mmu_idx][(lin >> 12) & (TLB_SIZE - 1)];

@@ -12,6 +12,7 @@ typedef struct SoftState {
     char *thread, *engine;
     uint64_t tb_size;     /* MiB for all vCPUs, 0: default */
     bool one_insn;
+    uint32_t jit_threshold;
 } SoftState;
 
 #define DEFAULT_CACHE (UINT64_C(32) * MiB)
@@ -57,6 +58,7 @@ static bool soft_init(Object *obj, Error **errp)
         error_setg(errp, "tb-size of %" PRIu64 " MiB is too large", s->tb_size);
         return false;
     }
+    jit_threshold = s->jit_threshold;
     soft_single = s->thread && strcmp(s->thread, "single") == 0;
     x86_pause_yields = soft_single;
     cond_init(&turn_cond);
@@ -213,6 +215,7 @@ static const Property soft_props[] = {
     PROP_STR("thread", SoftState, thread),
     PROP_STR("engine", SoftState, engine),
     PROP_UINT64("tb-size", SoftState, tb_size, 0),
+    PROP_UINT32("x-jit-threshold", SoftState, jit_threshold, 6),
     PROP_BOOL("one-insn-per-tb", SoftState, one_insn, false),
     PROP_END(),
 };
