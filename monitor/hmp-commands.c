@@ -153,6 +153,7 @@ const HmpCommand hmp_info_commands[] = {
     { "cpus", "", "", "show the CPUs", hmp_info_cpus },
     { "history", "", "", "show the lines typed so far", hmp_info_history },
     { "iothreads", "", "", "show the I/O threads", hmp_info_iothreads },
+    { "jit", "", "", "show what the translator did", hmp_info_jit },
     { "kvm", "", "", "show whether KVM is in use", hmp_info_kvm },
     { "lapic", "apic-id:int?", "[apic-id]",
       "show the state of a local APIC", hmp_info_lapic },

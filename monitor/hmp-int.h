@@ -68,7 +68,8 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
     hmp_system_reset, hmp_system_powerdown, hmp_system_wakeup, hmp_nmi,
     hmp_watchdog_action, hmp_getfd, hmp_closefd, hmp_cpu_select, hmp_pmemsave,
     hmp_info_status, hmp_info_version, hmp_info_name, hmp_info_uuid,
-    hmp_info_kvm, hmp_info_history, hmp_info_cpus, hmp_info_mtree,
+    hmp_info_kvm, hmp_info_jit, hmp_info_history, hmp_info_cpus,
+    hmp_info_mtree,
     hmp_info_trace_events, hmp_info_qtree, hmp_balloon, hmp_info_balloon;
 
 /* Handlers in block/block-hmp.c. */

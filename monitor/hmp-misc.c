@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Human monitor commands that belong to no one subsystem. */
 #include "osdep.h"
+#include "exec/accel.h"
 #include "exec/cpu.h"
 #include "exec/memory.h"
 #include "hmp-int.h"
@@ -257,6 +258,16 @@ void hmp_closefd(Hmp *mon, const QObject *args, Error **errp)
 }
 
 /* ---- info ---- */
+
+void hmp_info_jit(Hmp *mon, const QObject *args, Error **errp)
+{
+    g_autoptr(GString) s = g_string_new(NULL);
+
+    if (accel && accel->info) {
+        accel->info(s);
+    }
+    hmp_printf(mon, "%s", s->len ? s->str : "no code is translated\n");
+}
 
 void hmp_info_status(Hmp *mon, const QObject *args, Error **errp)
 {

@@ -5,6 +5,7 @@
 #include "osdep.h"
 #include "jit.h"
 #include "exec/runstate.h"
+#include "hw/boards.h"
 #include "util/module.h"
 
 typedef struct SoftState {
@@ -15,7 +16,10 @@ typedef struct SoftState {
     uint32_t jit_threshold;
 } SoftState;
 
-#define DEFAULT_CACHE (UINT64_C(32) * MiB)
+/* Of code, for all vCPUs; each gets its part, within limits. */
+#define DEFAULT_CACHE (UINT64_C(64) * MiB)
+#define MIN_CACHE (2 * MiB)
+#define MAX_CACHE (512 * MiB)
 
 bool x86_pause_yields;
 static bool soft_single;  /* thread=single */
@@ -74,12 +78,15 @@ static bool soft_vcpu_init(CPUState *cs, Error **errp)
     CPUX86State *env = cpu_env(cs);
     SoftState *s = (SoftState *)accel_object();
     uint64_t bytes = s && s->tb_size ? s->tb_size * MiB : DEFAULT_CACHE;
+    unsigned cpus = current_machine ? current_machine->smp.max_cpus : 1;
+    bool jit = !s || !s->engine || strcmp(s->engine, "jit") == 0;
 
+    bytes = ROUND_DOWN(bytes / MAX(cpus, 1u), 4096);
+    bytes = MIN(MAX(bytes, MIN_CACHE), MAX_CACHE);
     x86_mmu_env_init(env);
-    x86_interp_init(env, MAX(bytes, 1 * MiB));
+    x86_interp_init(env, bytes);
     env->one_insn = s && s->one_insn;
-    if (s && s->engine && strcmp(s->engine, "jit") == 0 &&
-        !jit_init(env, MAX(bytes, 4 * MiB))) {
+    if (jit && !jit_init(env, bytes)) {
         static bool warned;
         if (!warned) {
             warn_report("no executable memory for the JIT: interpreting");
@@ -235,6 +242,7 @@ static const AccelOps soft_ops = {
     .reset_state = soft_put_state,
     .dirty_sync = x86_dirty_sync,
     .breakpoint = soft_breakpoint,
+    .info = jit_info,
     .thread_name = "CPU %d/TCG",
 };
 
