@@ -119,14 +119,26 @@ static bool authenticate(VncClient *c)
 {
     VncAuth auth = c->skip_auth ? VNC_AUTH_NONE_ : c->server->auth;
 
+    if (auth == VNC_AUTH_VENCRYPT_ && c->tls_bits) {
+        auth = c->server->sub_auth; /* a WebSocket that is secure already */
+    }
+
     if (!agree_on(c, auth)) {
         return false;
+    }
+    if (auth == VNC_AUTH_VENCRYPT_) {
+        if (!vnc_auth_vencrypt(c)) {
+            return false;
+        }
+        auth = c->server->sub_auth;
     }
     switch (auth) {
     case VNC_AUTH_NONE_:
         return c->minor < MIN_38 || vnc_auth_result(c, true, NULL);
     case VNC_AUTH_VNC_:
         return vnc_auth_password(c);
+    case VNC_AUTH_SASL_:
+        return vnc_auth_sasl(c);
     default:
         return false;
     }
@@ -190,6 +202,9 @@ static bool open_door(VncClient *c)
 
     if (!c->websocket) {
         return true;
+    }
+    if (c->server->creds && !vnc_tls_start(c)) {
+        return false;
     }
     head = read_head(c);
     return head && vnc_io_websocket(c->io, head);

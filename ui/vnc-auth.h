@@ -10,5 +10,10 @@ bool vnc_get32(VncClient *c, uint32_t *v);
 /* SecurityResult; returns @ok (and whether it could be said). */
 bool vnc_auth_result(VncClient *c, bool ok, const char *why);
 bool vnc_auth_password(VncClient *c);
+/* Up to and with the TLS handshake; what is under it comes next. */
+bool vnc_auth_vencrypt(VncClient *c);
+bool vnc_auth_sasl(VncClient *c);
+/* Puts TLS under the stream. */
+bool vnc_tls_start(VncClient *c);
 
 #endif

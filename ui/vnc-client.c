@@ -349,8 +349,8 @@ static void client_bh(void *opaque)
     }
 }
 
-VncClient *vnc_client_new(VncServer *s, int fd, bool websocket,
-                          bool skip_auth)
+VncClient *vnc_client_new(VncServer *s, int fd, VncBasicInfo *peer,
+                          VncServerInfo *local, bool skip_auth)
 {
     VncClient *c = g_new0(VncClient, 1);
     Console *con = vnc_server_console(s);
@@ -358,7 +358,9 @@ VncClient *vnc_client_new(VncServer *s, int fd, bool websocket,
 
     c->server = s;
     c->io = vnc_io_new(fd);
-    c->websocket = websocket;
+    c->peer = peer;
+    c->local = local;
+    c->websocket = peer->websocket;
     c->skip_auth = skip_auth;
     c->last_x = c->last_y = -1;
     mutex_init(&c->lock);

@@ -196,6 +196,7 @@ struct VncClient {
 
     /* The reader's, and the writer's once it runs. */
     int minor;           /* of the protocol: 3, 7 or 8 */
+    unsigned tls_bits;   /* of the cipher's key, 0: no TLS */
     int first_width, first_height;
 
 
@@ -230,9 +231,9 @@ struct VncClient {
     uint32_t syms[64];
 };
 
-/* Takes @fd.  Main thread. */
-VncClient *vnc_client_new(VncServer *s, int fd, bool websocket,
-                          bool skip_auth);
+/* Takes @fd, @peer and @local.  Main thread. */
+VncClient *vnc_client_new(VncServer *s, int fd, VncBasicInfo *peer,
+                          VncServerInfo *local, bool skip_auth);
 /* Ends it: it goes by itself, some time later.  Main thread. */
 void vnc_client_drop(VncClient *c);
 /* Waits for its threads and frees it. */
@@ -283,8 +284,7 @@ struct VncServer {
     VncAuth auth, sub_auth;           /* sub_auth: with VeNCrypt */
     bool x509;
     struct TlsCreds *creds;           /* borrowed, may be NULL */
-    char *creds_id, *authz, *sasl_authz;
-    bool sasl, lossy, power_control, lock_key_sync, web;
+    bool lossy, power_control, lock_key_sync, web;
     VncShare share;
     int key_delay;
     unsigned connections;             /* in the handshake at once */

@@ -5,6 +5,7 @@
 #include "ui/vnc.h"
 #include "util/fdset.h"
 #include "util/option.h"
+#include "util/tls.h"
 #include "vnc-listen.h"
 #include <sys/socket.h>
 
@@ -227,9 +228,18 @@ void qmp_add_client(const char *protocol, const char *fdname, bool has_skipauth,
 
 void qmp_display_reload(DisplayReloadOptions *o, Error **errp)
 {
-    if (o->u.vnc.has_tls_certs && o->u.vnc.tls_certs) {
-        error_setg(errp, "vnc tls is not enabled");
+    VncServer *s = vnc_server_find(NULL);
+
+    if (!o->u.vnc.has_tls_certs || !o->u.vnc.tls_certs) {
+        return;
     }
+#ifdef CONFIG_GNUTLS
+    if (s && s->creds) {
+        tls_creds_reload(s->creds, errp);
+        return;
+    }
+#endif
+    error_setg(errp, s ? "vnc tls is not enabled" : "there is no VNC server");
 }
 
 void qmp_display_update(DisplayUpdateOptions *o, Error **errp)

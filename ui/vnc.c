@@ -9,6 +9,7 @@
 #include "ui/vnc.h"
 #include "util/option.h"
 #include "util/secret.h"
+#include "util/tls.h"
 #include "vnc-int.h"
 #include "vnc-listen.h"
 #include <rfb/rfb.h>
@@ -127,6 +128,8 @@ static unsigned count_clients(void)
 VncClient *vnc_server_add(VncServer *s, int fd, const VncListener *l,
                           bool skip_auth)
 {
+    VncBasicInfo *peer, *b;
+    VncServerInfo *local;
     VncClient *c;
 
     if (count_clients() >= MAX_CLIENTS) {
@@ -135,22 +138,18 @@ VncClient *vnc_server_add(VncServer *s, int fd, const VncListener *l,
         close(fd);
         return NULL;
     }
-    c = vnc_client_new(s, fd, l && l->websocket, skip_auth);
+    peer = vnc_address_info(fd, true, l && l->websocket);
+    b = l ? vnc_info_copy(l->info) : vnc_address_info(fd, false, false);
+    local = g_new0(VncServerInfo, 1);
+    local->host = g_steal_pointer(&b->host);
+    local->service = g_steal_pointer(&b->service);
+    local->family = b->family;
+    local->websocket = b->websocket;
+    local->auth = g_strdup(vnc_server_auth_name(s));
+    qapi_free_VncBasicInfo(b);
+    c = vnc_client_new(s, fd, peer, local, skip_auth);
     if (!c) {
         return NULL;
-    }
-    c->peer = vnc_address_info(fd, true, c->websocket);
-    c->local = g_new0(VncServerInfo, 1);
-    {
-        VncBasicInfo *b = l ? vnc_info_copy(l->info)
-                            : vnc_address_info(fd, false, false);
-
-        c->local->host = g_steal_pointer(&b->host);
-        c->local->service = g_steal_pointer(&b->service);
-        c->local->family = b->family;
-        c->local->websocket = b->websocket;
-        c->local->auth = g_strdup(vnc_server_auth_name(s));
-        qapi_free_VncBasicInfo(b);
     }
     qapi_event_send_vnc_connected(c->local, c->peer);
     limit_handshakes(s);
@@ -293,6 +292,9 @@ static void server_free(VncServer *s)
     if (list_linked(&s->node)) {
         list_remove(&s->node);
     }
+#ifdef CONFIG_GNUTLS
+    tls_creds_release(s->creds);
+#endif
     g_free(s->id);
     g_free(s->display);
     g_free(s->password);
@@ -347,6 +349,63 @@ static bool take_password(VncServer *s, QObject *o, Error **errp)
     return true;
 }
 
+/* What is known and not here: refused by name. */
+static bool refuse(QObject *o, Error **errp)
+{
+    static const char *const absent[][2] = {
+        { "tls-authz", "there are no authz objects" },
+        { "sasl-authz", "there are no authz objects" },
+#ifndef CONFIG_SASL
+        { "sasl", "this build has no SASL" },
+#endif
+#ifndef CONFIG_GNUTLS
+        { "tls-creds", "this build has no GnuTLS" },
+#endif
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
+        const char *v = qdict_get_str(o, absent[i][0]);
+
+        if (v && strcmp(v, "off")) {
+            error_setg(errp, "option '%s': %s", absent[i][0], absent[i][1]);
+            return false;
+        }
+        qdict_del(o, absent[i][0]);
+    }
+    return true;
+}
+
+/* Who may come in: None, a password or SASL, and that under TLS. */
+static bool take_auth(VncServer *s, QObject *o, Error **errp)
+{
+    g_autofree char *creds = NULL;
+    bool sasl = false;
+
+    if (!opts_take_bool(o, "sasl", &sasl, errp) ||
+        !opts_take_str(o, "tls-creds", &creds, errp) ||
+        !take_password(s, o, errp)) {
+        return false;
+    }
+    if (sasl && s->password_on) {
+        error_setg(errp, "'sasl' and 'password' cannot be used together");
+        return false;
+    }
+    s->auth = s->sub_auth = sasl             ? VNC_AUTH_SASL_
+                            : s->password_on ? VNC_AUTH_VNC_
+                                             : VNC_AUTH_NONE_;
+#ifdef CONFIG_GNUTLS
+    if (creds) {
+        s->creds = tls_creds_hold(creds, true, errp);
+        if (!s->creds) {
+            return false;
+        }
+        s->x509 = tls_creds_are_x509(s->creds);
+        s->auth = VNC_AUTH_VENCRYPT_;
+    }
+#endif
+    return true;
+}
+
 static bool take_options(VncServer *s, QObject *o, VncAddress *a, Error **errp)
 {
     static const char *const shares[] = { "allow-exclusive", "force-shared",
@@ -366,7 +425,7 @@ static bool take_options(VncServer *s, QObject *o, VncAddress *a, Error **errp)
         !opts_take_bool(o, "non-adaptive", &non_adaptive, errp) ||
         !opts_take_bool(o, "power-control", &s->power_control, errp) ||
         !opts_take_bool(o, "reverse", &s->reverse, errp) ||
-        !take_password(s, o, errp) || !vnc_address_take(a, o, errp)) {
+        !take_auth(s, o, errp) || !vnc_address_take(a, o, errp)) {
         return false;
     }
     s->share = share;
@@ -376,22 +435,6 @@ static bool take_options(VncServer *s, QObject *o, VncAddress *a, Error **errp)
     if (s->head && !s->display) {
         error_setg(errp, "'head' must be specified together with 'display'");
         return false;
-    }
-    return true;
-}
-
-/* What is known and not here: refused by name. */
-static bool refuse(QObject *o, Error **errp)
-{
-    static const char *const absent[] = { "sasl", "sasl-authz", "tls-creds",
-                                          "tls-authz", "web", NULL };
-
-    for (const char *const *k = absent; *k; k++) {
-        if (qdict_has(o, *k) && strcmp(qdict_get_str(o, *k), "off")) {
-            error_setg(errp, "option '%s': not in this build", *k);
-            return false;
-        }
-        qdict_del(o, *k);
     }
     return true;
 }
@@ -451,7 +494,6 @@ static bool start(VncServer *s, QObject *o, const char *first,
         !console_find(s->display, s->head, errp)) {
         ok = false;
     }
-    s->auth = s->password_on ? VNC_AUTH_VNC_ : VNC_AUTH_NONE_;
     ok = ok && vnc_address_open(s, &a, errp);
     vnc_address_clear(&a);
     return ok;

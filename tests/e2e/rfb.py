@@ -84,7 +84,7 @@ class Refused(Exception):
 
 class Rfb:
     def __init__(self, address, password=None, shared=True, encodings=None,
-                 timeout=20, version=b"RFB 003.008\n"):
+                 timeout=20, version=b"RFB 003.008\n", tls=None, sasl=None):
         if isinstance(address, socket.socket):
             self.sock = address
         elif isinstance(address, str):
@@ -95,6 +95,7 @@ class Rfb:
             self.sock = socket.create_connection(address, timeout)
         self.sock.settimeout(timeout)
         self.ext_key = self.absolute = False
+        self.tls, self.sasl = tls, sasl
         self.leds = None
         self.cut = None
         self.updates = 0
@@ -118,16 +119,47 @@ class Rfb:
             kinds = self.read(n)
             kind = kinds[0] if n else 0
             self.sock.sendall(bytes([kind]))
-        if kind == 2:
+        if kind == 19:
+            kind = self.vencrypt()
+        if kind == 20:
+            self.sasl_plain()
+        elif kind == 2:
             self.sock.sendall(answer(self.read(16), password or ""))
         elif kind != 1:
             raise Refused(f"security type {kind}")
-        if kind == 2 or version == b"RFB 003.008\n":
+        if kind != 1 or version == b"RFB 003.008\n":
             if struct.unpack(">I", self.read(4))[0]:
                 if version != b"RFB 003.008\n":
                     raise Refused("no")
                 n = struct.unpack(">I", self.read(4))[0]
                 raise Refused(self.read(n).decode())
+
+    def vencrypt(self):
+        """VeNCrypt 0.2; returns the security type under TLS."""
+        assert self.read(2) == b"\0\2"
+        self.sock.sendall(b"\0\2")
+        assert self.read(1) == b"\0"
+        n = self.read(1)[0]
+        kinds = struct.unpack(f">{n}I", self.read(4 * n))
+        self.sock.sendall(struct.pack(">I", kinds[0]))
+        if self.read(1) != b"\1":
+            raise Refused("VeNCrypt")
+        self.sock = self.tls.wrap_socket(self.sock, server_hostname="localhost")
+        return {257: 1, 260: 1, 258: 2, 261: 2, 263: 20, 264: 20}[kinds[0]]
+
+    def sasl_plain(self):
+        n = struct.unpack(">I", self.read(4))[0]
+        self.mechs = self.read(n).decode().split(",")
+        user, password = self.sasl
+        data = f"\0{user}\0{password}\0".encode()
+        self.sock.sendall(struct.pack(">I", 5) + b"PLAIN" +
+                          struct.pack(">I", len(data)) + data)
+        try:
+            self.read(struct.unpack(">I", self.read(4))[0])
+            if self.read(1) != b"\1":
+                raise Refused("SASL")
+        except EOFError:
+            raise Refused("SASL")
 
     def read(self, n):
         out = bytearray()

@@ -7,7 +7,9 @@ the test drives itself, and clients of our own (rfb.py).
 """
 import json
 import os
+import shutil
 import socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -451,6 +453,130 @@ class VncTest(unittest.TestCase):
         r.refresh()
         self.assertIn('spice', m.error('add_client', protocol='spice',
                                        fdname='c'))
+
+    # ---- TLS and SASL
+
+    def certificates(self):
+        """A directory with a CA, a server's and a client's certificate."""
+        if not shutil.which('certtool'):
+            self.skipTest('no certtool (gnutls-bin)')
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        d = tmp.name
+
+        def tool(*args):
+            subprocess.run(('certtool', '--bits', '2048') + args, cwd=d,
+                           check=True, capture_output=True)
+        for name, template in (
+                ('ca', 'cn = test CA\nca\ncert_signing_key\n'),
+                ('server', 'cn = localhost\ndns_name = localhost\n'
+                 'tls_www_server\nencryption_key\nsigning_key\n'),
+                ('client', 'cn = me\norganization = us\ntls_www_client\n'
+                 'encryption_key\nsigning_key\n')):
+            with open(f'{d}/{name}.info', 'w') as f:
+                f.write(template + 'expiration_days = 2\n')
+            tool('--generate-privkey', '--outfile', f'{name}-key.pem')
+            how = ['--generate-self-signed'] if name == 'ca' else [
+                '--generate-certificate', '--load-ca-certificate',
+                'ca-cert.pem', '--load-ca-privkey', 'ca-key.pem']
+            tool(*how, '--load-privkey', f'{name}-key.pem', '--template',
+                 f'{name}.info', '--outfile', f'{name}-cert.pem')
+        return d
+
+    def context(self, d, with_cert=False):
+        ctx = ssl.create_default_context(cafile=f'{d}/ca-cert.pem')
+        if with_cert:
+            ctx.load_cert_chain(f'{d}/client-cert.pem', f'{d}/client-key.pem')
+        return ctx
+
+    def test_tls(self):
+        d = self.certificates()
+        m = self.start('-object', f'tls-creds-x509,id=t,endpoint=server,dir={d},'
+                       'verify-peer=off', '-object',
+                       f'tls-creds-x509,id=v,endpoint=server,dir={d}',
+                       '-vga', 'std', '-vnc',
+                       'unix:@/v,tls-creds=t,password=on', '-vnc',
+                       'unix:@/c,tls-creds=v', '-vnc',
+                       '127.0.0.1:0,to=99,tls-creds=t,websocket=127.0.0.1:0')
+        self.assertEqual(m.cmd('query-vnc')['auth'], 'vencrypt+x509+vnc')
+        s = m.cmd('query-vnc-servers')
+        self.assertEqual((s[1]['auth'], s[1]['vencrypt']),
+                         ('vencrypt', 'x509-none'))
+        m.cmd('set_password', protocol='vnc', password='secret')
+        r = self.client(m, tls=self.context(d), password='secret').refresh()
+        with self.assertRaises(rfb.Refused):
+            self.client(m, tls=self.context(d), password='wrong')
+        with self.assertRaises((ssl.SSLError, EOFError, OSError)):
+            self.client(m, tls=self.context(d), name='c').refresh()
+        m.cmd('query-status')
+        m.events.clear()
+        self.client(m, tls=self.context(d, True), name='c').refresh()
+        info = m.read_event('VNC_INITIALIZED')['client']
+        self.assertIn('CN=me', info['x509_dname'])
+        # New files are read without disturbing who is in.
+        m.cmd('display-reload', type='vnc', **{'tls-certs': True})
+        r.refresh()
+        os.remove(f'{d}/server-cert.pem')
+        self.assertIn('server-cert.pem', m.error('display-reload', type='vnc',
+                                                 **{'tls-certs': True}))
+        self.client(m, tls=self.context(d), password='secret').refresh()
+        self.assertIn('in use', m.error('object-del', id='t'))
+        # TLS under a WebSocket: the head arrives inside.
+        port = int(s[2]['server'][0]['service'])
+        w = self.context(d).wrap_socket(
+            socket.create_connection(('127.0.0.1', port), 20),
+            server_hostname='localhost')
+        self.addCleanup(w.close)
+        w.sendall(b'GET / HTTP/1.1\r\nUpgrade: websocket\r\n'
+                  b'Sec-WebSocket-Version: 13\r\n'
+                  b'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+        self.assertIn(b' 101 ', w.recv(1000))
+
+    def test_tls_refused(self):
+        d = self.certificates()
+        for obj, vnc, said in (
+                (f'tls-creds-x509,id=t,dir={d}', 'tls-creds=t', 'endpoint'),
+                ('tls-creds-x509,id=t,endpoint=server', 'tls-creds=t', "'dir'"),
+                (f'tls-creds-psk,id=t,endpoint=server,dir={d}', 'tls-creds=t',
+                 'keys.psk'),
+                ('secret,id=t,data=x', 'tls-creds=t', 'not TLS credentials'),
+                ('secret,id=s,data=x', 'tls-creds=t', "'t'")):
+            p = subprocess.run([EMU, '-M', 'none', '-object', obj, '-vnc',
+                                f'none,{vnc}'], capture_output=True, text=True)
+            self.assertEqual(p.returncode, 1)
+            self.assertIn(said, p.stderr)
+            self.assertEqual(p.stderr.count('\n'), 1, p.stderr)
+
+    def test_sasl(self):
+        if not shutil.which('saslpasswd2', path='/usr/sbin:/usr/bin'):
+            self.skipTest('no saslpasswd2 (sasl2-bin)')
+        with tempfile.TemporaryDirectory() as d:
+            subprocess.run(['/usr/sbin/saslpasswd2', '-p', '-c', '-f',
+                            f'{d}/db', '-u', socket.gethostname(), 'joe'],
+                           input=b'secret', check=True)
+            with open(f'{d}/qemu.conf', 'w') as f:
+                f.write(f'mech_list: plain scram-sha-256\n'
+                        f'sasldb_path: {d}/db\npwcheck_method: auxprop\n'
+                        'auxprop_plugin: sasldb\n')
+            os.environ['SASL_CONF_PATH'] = d
+            try:
+                m = self.start('-vga', 'std', '-vnc', 'unix:@/v,sasl=on',
+                               '-vnc', '127.0.0.1:0,to=99,sasl=on')
+                self.assertEqual(m.cmd('query-vnc')['auth'], 'sasl')
+                r = self.client(m, sasl=('joe', 'secret')).refresh()
+                self.assertIn('PLAIN', r.mechs)
+                info = m.read_event('VNC_INITIALIZED')['client']
+                self.assertEqual(info['sasl_username'].split('@')[0], 'joe')
+                with self.assertRaises(rfb.Refused):
+                    self.client(m, sasl=('joe', 'wrong'))
+                # Passwords do not go over a network as they are.
+                port = int(m.cmd('query-vnc-servers')[1]['server'][0]
+                           ['service'])
+                with self.assertRaises((rfb.Refused, EOFError, OSError)):
+                    rfb.Rfb(('127.0.0.1', port), sasl=('joe', 'secret'))
+                m.cmd('query-status')
+            finally:
+                del os.environ['SASL_CONF_PATH']
 
     # ---- clients that mean harm, or nothing
 
