@@ -196,22 +196,57 @@ static char *read_head(VncClient *c)
                : NULL;
 }
 
+#define DOOR_MS 100 /* a browser has spoken by then */
+
+static bool speaks_http(VncClient *c, bool *tls)
+{
+    uint8_t first[4] = { 0 };
+    size_t n;
+
+    if (c->websocket) {
+        *tls = c->server->creds != NULL;
+        return true;
+    }
+    n = c->server->web ? vnc_io_peek(c->io, first, 4, DOOR_MS) : 0;
+    *tls = n > 0 && first[0] == 0x16; /* a TLS handshake record */
+    return *tls || (n == 4 && !memcmp(first, "GET ", 4));
+}
+
 static bool open_door(VncClient *c)
 {
     g_autofree char *head = NULL;
+    bool tls;
 
-    if (!c->websocket) {
+    if (!speaks_http(c, &tls)) {
         return true;
     }
-    if (c->server->creds && !vnc_tls_start(c)) {
+    /* With credentials there is no way around them. */
+    if (tls != (c->server->creds != NULL) || (tls && !vnc_tls_start(c))) {
         return false;
     }
     head = read_head(c);
-    return head && vnc_io_websocket(c->io, head);
+    if (!head || (c->server->web && !vnc_web_request(c, head)) ||
+        !vnc_io_websocket(c->io, head)) {
+        return false;
+    }
+    c->websocket = true;
+    return true;
+}
+
+static bool enter(VncClient *c)
+{
+    if (!open_door(c)) {
+        return false;
+    }
+    mutex_lock(&c->lock);
+    c->opened = true;
+    vnc_client_kick(c);
+    mutex_unlock(&c->lock);
+    return true;
 }
 
 bool vnc_handshake(VncClient *c)
 {
-    return open_door(c) && read_version(c) && authenticate(c) &&
+    return enter(c) && read_version(c) && authenticate(c) &&
            exchange_init(c);
 }

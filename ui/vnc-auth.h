@@ -13,6 +13,8 @@ bool vnc_auth_password(VncClient *c);
 /* Up to and with the TLS handshake; what is under it comes next. */
 bool vnc_auth_vencrypt(VncClient *c);
 bool vnc_auth_sasl(VncClient *c);
+/* A browser's request: true if it wants a WebSocket, else it was answered. */
+bool vnc_web_request(VncClient *c, const char *head);
 /* Puts TLS under the stream. */
 bool vnc_tls_start(VncClient *c);
 

@@ -304,11 +304,12 @@ static void timer_expired(void *opaque)
 static void client_bh(void *opaque)
 {
     VncClient *c = opaque;
-    bool initialized, gone, resume, waiting, told;
+    bool opened, initialized, gone, resume, waiting, told;
     GBytes *cut;
     int power;
 
     mutex_lock(&c->lock);
+    opened = c->opened;
     initialized = c->initialized;
     gone = c->gone;
     resume = c->resume;
@@ -316,10 +317,13 @@ static void client_bh(void *opaque)
     power = c->power;
     cut = c->cut;
     waiting = c->queued > 0;
-    c->initialized = c->resume = c->tell = false;
+    c->opened = c->initialized = c->resume = c->tell = false;
     c->cut = NULL;
     c->power = 0;
     mutex_unlock(&c->lock);
+    if (opened) {
+        vnc_server_opened(c);
+    }
     if (initialized) {
         vnc_server_initialized(c);
     }

@@ -219,6 +219,13 @@ static void set_encodings(Writer *w, const VncEncodings *e)
     if (e->ext_key) {
         send_pseudo(w, 0, 0, ENC_EXT_KEY, NULL, 0);
     }
+    if (e->xvp && w->c->server->power_control) {
+        static const char hello[4] = { (char)250, 0, 1, 1 };
+
+        if (w->cl->sock >= 0 && rfbWriteExact(w->cl, hello, 4) < 0) {
+            rfbCloseClient(w->cl);
+        }
+    }
     if (e->ext_resize && !w->ext_size_told) {
         /* The community's text: the first update says what there is. */
         w->ext_size_told = true;

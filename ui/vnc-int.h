@@ -178,7 +178,8 @@ typedef struct VncTodo {
     GBytes *cut;                       /* owned */
 } VncTodo;
 
-typedef enum { VNC_HELLO, VNC_READY } VncClientState;
+/* Is it a client at all, who is it, it is in. */
+typedef enum { VNC_DOOR, VNC_HELLO, VNC_READY } VncClientState;
 
 struct VncClient {
     VncServer *server;   /* borrowed; NULL: it is gone */
@@ -192,9 +193,10 @@ struct VncClient {
     /* Fixed before the reader starts. */
     VncBasicInfo *peer;  /* owned */
     VncServerInfo *local;/* owned */
-    bool websocket, web, tls_first, reverse, skip_auth;
+    bool skip_auth;
 
-    /* The reader's, and the writer's once it runs. */
+    /* The reader's, and others' once it said so (opened, the writer). */
+    bool websocket;
     int minor;           /* of the protocol: 3, 7 or 8 */
     unsigned tls_bits;   /* of the cipher's key, 0: no TLS */
     int first_width, first_height;
@@ -207,7 +209,7 @@ struct VncClient {
     VncInputEvent queue[VNC_QUEUE];   /* lock: lock */
     unsigned queued, counted;         /* lock: lock; messages since a drain */
     /* lock: lock; news for the main thread. */
-    bool initialized, gone, resume, tell;
+    bool opened, initialized, gone, resume, tell;
     bool shared;                      /* lock: lock */
     bool outstanding;                 /* lock: lock; a request has no answer */
     bool idle;                        /* lock: lock; wants() said false */
@@ -302,10 +304,10 @@ struct VncServer {
 bool vnc_server_check(VncServer *s, const uint8_t *challenge,
                       const uint8_t *response);
 Console *vnc_server_console(VncServer *s); /* NULL: there is none */
+void vnc_server_opened(VncClient *c);
 void vnc_server_initialized(VncClient *c);
 void vnc_server_gone(VncClient *c);
 void vnc_server_power(VncClient *c, int xvp_code);
 extern ListNode vnc_servers;
-void vnc_http(VncClient *c, const char *head); /* a page for a browser */
 
 #endif

@@ -15,6 +15,9 @@ static VncClientInfoList *list_clients(VncServer *s)
     VncClient *c;
 
     list_foreach(c, &s->clients, node) {
+        if (c->state == VNC_DOOR) {
+            continue;
+        }
         QAPI_LIST_APPEND(tail, vnc_client_info(c));
     }
     return list;

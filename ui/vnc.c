@@ -100,7 +100,7 @@ static void limit_handshakes(VncServer *s)
     unsigned n = 0;
 
     list_foreach(c, &s->clients, node) {
-        if (c->state == VNC_HELLO) {
+        if (c->state != VNC_READY) {
             oldest = oldest ? oldest : c;
             n++;
         }
@@ -151,7 +151,6 @@ VncClient *vnc_server_add(VncServer *s, int fd, const VncListener *l,
     if (!c) {
         return NULL;
     }
-    qapi_event_send_vnc_connected(c->local, c->peer);
     limit_handshakes(s);
     return c;
 }
@@ -164,6 +163,14 @@ static void accept_client(void *opaque)
     if (fd >= 0) {
         vnc_server_add(l->server, fd, l, false);
     }
+}
+
+/* It is a VNC client, not a browser that fetches a page. */
+void vnc_server_opened(VncClient *c)
+{
+    c->state = VNC_HELLO;
+    c->peer->websocket = c->websocket;
+    qapi_event_send_vnc_connected(c->local, c->peer);
 }
 
 /* ClientInit came: RFC 6143, 7.3.1, and share=. */
@@ -203,10 +210,12 @@ void vnc_server_initialized(VncClient *c)
 
 void vnc_server_gone(VncClient *c)
 {
-    VncClientInfo *info = vnc_client_info(c);
+    if (c->state != VNC_DOOR) {
+        VncClientInfo *info = vnc_client_info(c);
 
-    qapi_event_send_vnc_disconnected(c->local, info);
-    qapi_free_VncClientInfo(info);
+        qapi_event_send_vnc_disconnected(c->local, info);
+        qapi_free_VncClientInfo(info);
+    }
     vnc_client_free(c);
 }
 
@@ -425,6 +434,7 @@ static bool take_options(VncServer *s, QObject *o, VncAddress *a, Error **errp)
         !opts_take_bool(o, "non-adaptive", &non_adaptive, errp) ||
         !opts_take_bool(o, "power-control", &s->power_control, errp) ||
         !opts_take_bool(o, "reverse", &s->reverse, errp) ||
+        !opts_take_bool(o, "web", &s->web, errp) ||
         !take_auth(s, o, errp) || !vnc_address_take(a, o, errp)) {
         return false;
     }

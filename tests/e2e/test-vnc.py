@@ -454,6 +454,55 @@ class VncTest(unittest.TestCase):
         self.assertIn('spice', m.error('add_client', protocol='spice',
                                        fdname='c'))
 
+    def test_web(self):
+        m = self.start('-vga', 'std', '-vnc',
+                       '127.0.0.1:0,to=99,web=on,power-control=on')
+        port = int(m.cmd('query-vnc')['service'])
+
+        def get(path, **headers):
+            s = socket.create_connection(('127.0.0.1', port), 20)
+            h = ''.join(f'{k.replace("_", "-")}: {v}\r\n'
+                        for k, v in headers.items())
+            s.sendall(f'GET {path} HTTP/1.1\r\nHost: x:1\r\n{h}\r\n'
+                      .encode())
+            data = b''
+            while not data.count(b'\r\n\r\n') or not headers:
+                more = s.recv(65536)
+                if not more:
+                    break
+                data += more
+            s.close()
+            return data
+        page = get('/')
+        if b' 503 ' in page:
+            self.assertIn(b'novnc', page)
+            self.skipTest('no noVNC')
+        self.assertIn(b'<title>Console</title>', page)
+        self.assertIn(b'import RFB', get('/console.js?x=1'))
+        self.assertIn(b'export default class RFB', get('/core/rfb.js'))
+        for path in ('/core/../core/rfb.js', '/etc/passwd', '/core/',
+                     '/core/%2e%2e/x.js', '//core/rfb.js', '/core/no.js',
+                     '/core/rfb.js%00', '/vnc.html'):
+            self.assertTrue(get(path).startswith(b'HTTP/1.1 404 '), path)
+        up = {'Upgrade': 'websocket', 'Sec_WebSocket_Version': 13,
+              'Sec_WebSocket_Key': 'dGhlIHNhbXBsZSBub25jZQ=='}
+        self.assertIn(b' 101 ', get('/vnc', Origin='http://x:1', **up))
+        self.assertIn(b' 403 ', get('/vnc', Origin='http://evil', **up))
+        # Fetching pages is not a VNC connection; VNC is on the same port.
+        r = rfb.Rfb(('127.0.0.1', port))
+        self.addCleanup(r.close)
+        r.refresh()
+        self.assertTrue(m.read_event('VNC_CONNECTED')['client']['websocket'])
+        self.assertFalse(m.read_event('VNC_CONNECTED')['client']['websocket'])
+        # The power button, for clients that know xvp.
+        r.set_encodings([rfb.RAW, -309])
+        self.assertEqual(r.read(1), b'\xfa')
+        self.assertEqual(r.read(3), b'\0\1\1')
+        r.sock.sendall(b'\xfa\0\1\2')
+        m.read_event('POWERDOWN')
+        r.sock.sendall(b'\xfa\0\1\4')
+        m.read_event('RESET')
+
     # ---- TLS and SASL
 
     def certificates(self):
@@ -683,7 +732,10 @@ class VncTest(unittest.TestCase):
 
         def frames_out():
             while True:
-                data = b.recv(100)
+                try:
+                    data = b.recv(100)
+                except OSError:
+                    return
                 if not data:
                     return
                 mask = bytes([1, 2, 3, 4])
