@@ -130,6 +130,11 @@ static bool start_accel(const VMConfig *cfg, Error **errp)
     g_autoptr(QObject) list = qlist_new();
     const char *names = cfg->accel_list ? cfg->accel_list : default_accels();
 
+    /* A probe of the kernel is worth its time where vCPUs are to run. */
+    accel_by_default = !cfg->accel_list && !cfg->accels.n &&
+                       g_strcmp0(cfg->machine ? qdict_get_str(cfg->machine, "type")
+                                               : NULL, "none");
+
     if (cfg->accels.n && cfg->accel_list) {
         error_setg(errp, "The -accel and \"-machine accel=\" options are "
                    "incompatible");

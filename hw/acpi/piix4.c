@@ -374,6 +374,11 @@ static void pm_reset(DeviceState *dev)
     memset(s->gpe_en, 0, sizeof(s->gpe_en));
     s->smb_sts = s->smb_cnt = s->smb_cmd = s->smb_addr = 0;
     memset(c + 0x58, 0, 8);
+    if (!s->smm) {
+        /* Firmware takes this for an SMI handler that is installed already,
+         * and waits for none. */
+        pci_set_long(c + DEVACTB, APMC_EN);
+    }
     pci_set_long(c + PMBA, 1);
     c[PMREGMISC] = 0;
     pci_set_word(c + PCI_STATUS, PCI_STATUS_DEVSEL_MEDIUM |

@@ -17,6 +17,7 @@
 #include "hw/i386/pc-int.h"
 #include "hw/ide.h"
 #include "hw/intc/i8259.h"
+#include "hw/intc/kernel-irqchip.h"
 #include "hw/rtc/mc146818rtc.h"
 #include "hw/timer/hpet.h"
 #include "hw/timer/i8254.h"
@@ -32,6 +33,10 @@ static void pc_gsi_set(void *opaque, int n, int level)
 {
     PCMachineState *pc = opaque;
 
+    if (kernel_irqchip && kernel_irqchip->all) {
+        kernel_irqchip->set_gsi(n, level);
+        return;
+    }
     if (n < 16) {
         irq_set(pc->pic[n], level);
     }
@@ -113,6 +118,16 @@ static bool pc_init_memory(PCMachineState *pc, Error **errp)
 
 /* --- the rest of the board --- */
 
+static bool pc_init_irqchip(PCMachineState *pc, Error **errp)
+{
+    if (kernel_irqchip && kernel_irqchip->all) {
+        return kvm_irqchip_devices_create(errp);
+    }
+    pc->ioapic = ioapic_create(system_memory(), IOAPIC_DEFAULT_BASE, errp);
+    return pc->ioapic &&
+           i8259_pair_create(pc->isa, pc->pic_intr, pc->pic, errp);
+}
+
 static bool pc_init_isa(PCMachineState *pc, Error **errp)
 {
     MachineState *m = &pc->m;
@@ -124,9 +139,7 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
     IRQ *pit_irq = pc->gsi[0], *irqs[16];
 
     memcpy(irqs, pc->gsi, sizeof(irqs));
-    pc->ioapic = ioapic_create(system_memory(), IOAPIC_DEFAULT_BASE, errp);
-    if (!pc->ioapic ||
-        !i8259_pair_create(pc->isa, pc->pic_intr, pc->pic, errp) ||
+    if (!pc_init_irqchip(pc, errp) ||
         (pc->hpet && !hpet_create(&pc->pci_mem, pc->gsi, HPET_ROUTES, &pit_irq,
                                   &irqs[8], errp))) {
         return false;
@@ -135,7 +148,9 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
     if (!i8237_pair_create(pc->isa, errp)) {
         return false;
     }
-    pc->pit = pit_create(pc->isa, pit_irq, errp);
+    pc->pit = kernel_irqchip && kernel_irqchip->all
+                  ? kvm_pit_create(pc->isa, errp)
+                  : pit_create(pc->isa, pit_irq, errp);
     pc->rtc = pc->pit ? rtc_create(pc->isa, &m->rtc, errp) : NULL;
     if (!pc->rtc) {
         return false;
@@ -203,7 +218,7 @@ static bool pc_init_pm(PCMachineState *pc, Error **errp)
 {
     PIIX4Config cfg = {
         .sci = pc->gsi[9], .possible_cpus = pc->m.smp.max_cpus,
-        .apic_ids = pc->apic_ids, .smm = pc->smm != ON_OFF_AUTO_OFF,
+        .apic_ids = pc->apic_ids, .smm = pc->smm != ON_OFF_AUTO_OFF && !x86_no_smm,
         .mem_slots = pc->devmem_size ? pc->m.ram_slots : 0,
     };
     uint8_t *states = pc->sleep_states;

@@ -12,6 +12,7 @@
  */
 #include "osdep.h"
 #include "hw/intc/apic.h"
+#include "hw/intc/kernel-irqchip.h"
 #include "util/log.h"
 #include "util/timer.h"
 
@@ -26,6 +27,8 @@ enum {
     REG_LVT_ERROR = 0x37, REG_TMICT = 0x38, REG_TMCCT = 0x39,
     REG_TDCR = 0x3e, REG_SELF_IPI = 0x3f,
 };
+
+const KernelIrqchip *kernel_irqchip;
 
 enum { LVT_TIMER, LVT_THERMAL, LVT_PERF, LVT_LINT0, LVT_LINT1, LVT_ERROR,
        LVT_COUNT };
@@ -315,6 +318,10 @@ static void apic_send(APICState *from, unsigned shorthand, uint32_t dest,
 
 void apic_deliver_msi(hwaddr addr, uint32_t data)
 {
+    if (kernel_irqchip) {
+        kernel_irqchip->signal_msi(addr, data);
+        return;
+    }
     /* 10.11.1: destination in bits 19:12, DM in bit 2. */
     apic_send(NULL, SH_NONE, BITS(addr, 19, 12), addr & 4, false,
               data >> 8 & 7, data, data & BIT(15));
@@ -818,6 +825,10 @@ static const X86ApicOps apic_ops = {
 
 void apic_set_pic_intr(int level)
 {
+    if (kernel_irqchip) {
+        kernel_irqchip->set_pic_intr(level);
+        return;
+    }
     for (unsigned i = 0; apic_bus.apics && i < apic_bus.apics->len; i++) {
         APICState *s = g_ptr_array_index(apic_bus.apics, i);
         bool rise = level && !s->lint0;
@@ -944,21 +955,26 @@ static const DeviceInfo apic_info = {
 void apic_bus_init(MemoryRegion *mem)
 {
     apic_bus.apics = g_ptr_array_new();
-    x86_apic_ops = &apic_ops;
+    x86_apic_ops = kernel_irqchip ? NULL : &apic_ops;
     memory_region_init_io(&apic_bus.io, NULL, &apic_mmio_ops, NULL,
                           "apic-msi", 0x100000);
     memory_region_add_subregion_overlap(mem, APIC_DEFAULT_BASE, &apic_bus.io,
                                         0x1000);
 }
 
-DeviceState *apic_create(CPUState *cpu, uint32_t id, Error **errp)
+bool apic_create(CPUState *cpu, uint32_t id, Error **errp)
 {
-    DeviceState *dev = device_new("apic");
+    DeviceState *dev;
+
+    if (kernel_irqchip) {
+        return true; /* the kernel's came with the vCPU */
+    }
+    dev = device_new("apic");
 
     ((APICState *)dev)->initial_id = id;
     ((APICState *)dev)->cpu = cpu;
     object_add_child(&cpu->qdev.obj, "lapic", &dev->obj);
-    return device_realize(dev, NULL, errp) ? dev : NULL;
+    return device_realize(dev, NULL, errp);
 }
 
 static void apic_register(void)

@@ -9,6 +9,7 @@
  */
 #include "osdep.h"
 #include "hw/intc/apic.h"
+#include "hw/intc/kernel-irqchip.h"
 #include "util/log.h"
 
 #define IOREGSEL 0x00
@@ -76,6 +77,20 @@ static void ioapic_service(IOAPICState *s, unsigned pin)
     apic_deliver_msi(APIC_DEFAULT_BASE | RTE_DEST(e) << 12 |
                          (e & RTE_LOGICAL ? 4 : 0),
                      vector | mode << 8 | (level ? BIT(15) | BIT(14) : 0));
+}
+
+/* Where EOIs come from the kernel, it must know which vectors are meant. */
+static void ioapic_update_route(IOAPICState *s, unsigned pin)
+{
+    uint64_t e = s->redir[pin];
+
+    if (kernel_irqchip && kernel_irqchip->set_pin_route) {
+        kernel_irqchip->set_pin_route(
+            pin, e & RTE_MASK,
+            APIC_DEFAULT_BASE | RTE_DEST(e) << 12 | (e & RTE_LOGICAL ? 4 : 0),
+            RTE_VECTOR(e) | RTE_DELMOD(e) << 8 |
+                (e & RTE_LEVEL ? BIT(15) | BIT(14) : 0));
+    }
 }
 
 static void ioapic_set_input(void *opaque, int n, int level)
@@ -151,6 +166,7 @@ static void ioapic_write_redir(IOAPICState *s, unsigned reg, uint32_t val)
             s->irr &= ~(1u << pin);
         }
     }
+    ioapic_update_route(s, pin);
     ioapic_service(s, pin);
 }
 
@@ -197,6 +213,7 @@ static void ioapic_reset(DeviceState *dev)
     s->irr = 0;
     for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
         s->redir[pin] = RTE_MASK;
+        ioapic_update_route(s, pin);
     }
 }
 
@@ -234,6 +251,9 @@ static bool ioapic_post_load(void *opaque, int version, Error **errp)
 
     s->level &= (1u << IOAPIC_PINS) - 1;
     s->irr &= (1u << IOAPIC_PINS) - 1;
+    for (unsigned pin = 0; pin < IOAPIC_PINS; pin++) {
+        ioapic_update_route(s, pin);
+    }
     return true;
 }
 

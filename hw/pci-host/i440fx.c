@@ -103,6 +103,7 @@ static void i440fx_map(I440FXState *s)
 {
     Object *o = &s->pci.qdev.obj;
 
+    memory_transaction_begin();
     for (unsigned i = 0; i < PAM_AREAS; i++) {
         hwaddr at = i == 0 ? 0xf0000 : 0xc0000 + (i - 1) * 0x4000;
         uint64_t size = i == 0 ? 0x10000 : 0x4000;
@@ -128,6 +129,7 @@ static void i440fx_map(I440FXState *s)
     x86_smram_root = &s->smram;
     s->mapped = true;
     i440fx_update(s);
+    memory_transaction_commit();
 }
 
 static void i440fx_reset(DeviceState *dev)

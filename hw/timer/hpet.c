@@ -8,6 +8,7 @@
  */
 #include "osdep.h"
 #include "hw/timer/hpet.h"
+#include "hw/intc/kernel-irqchip.h"
 #include "util/log.h"
 #include "util/timer.h"
 
@@ -206,6 +207,9 @@ static void start_or_stop(HPETState *s, uint64_t old)
 
         irq_set(s->out[0], legacy && s->pit_level);
         irq_set(s->out[8], legacy && s->rtc_level);
+        if (kernel_irqchip && kernel_irqchip->all) {
+            kvm_pit_disable_irq(!legacy); /* its line does not come by here */
+        }
     }
 }
 

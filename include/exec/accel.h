@@ -53,6 +53,8 @@ typedef struct AccelOps {
 extern const AccelOps *accel; /* the one in use; NULL before start-up */
 void accel_register(const AccelOps *ops);
 const AccelOps *accel_find(const char *name);
+/* Nobody asked for an accelerator: the list is the program's default. */
+extern bool accel_by_default;
 /* In order; prints "falling back to X" when a later one is taken. */
 bool accel_start(const QObject *list_of_opts, Error **errp);
 Object *accel_object(void);

@@ -65,6 +65,8 @@ extern MemoryRegion *x86_smram_root;
 /* What CPUID gives: EAX to EDX. */
 void x86_cpu_cpuid(CPUState *cpu, uint32_t leaf, uint32_t sub,
                    uint32_t out[4]);
+/* The accelerator has no system management mode: SMI# does nothing. */
+extern bool x86_no_smm;
 uint64_t x86_cpu_tsc(CPUState *cpu);      /* what RDTSC gives now */
 uint64_t x86_cpu_tsc_hz(CPUState *cpu);
 /* What follows the model's name in -cpu, for all CPUs of @type. */

@@ -545,6 +545,7 @@ void x86_probe_sys(CPUX86State *env, vaddr lin, unsigned size, bool write);
 void x86_st_cpl(CPUX86State *env, vaddr lin, uint64_t val, unsigned size,
                 int cpl);
 void x86_smm_as_init(void);
+AddressSpace *x86_smm_as(void); /* NULL: not made */
 void x86_mmu_env_init(CPUX86State *env);
 void x86_mmu_update_mode(CPUX86State *env);
 /* Own thread (or exclusive): serve requests; drop permission to store. */

@@ -35,6 +35,7 @@
 enum access { ACC_READ, ACC_WRITE, ACC_FETCH };
 
 MemoryRegion *x86_smram_root;
+bool x86_no_smm;
 static AddressSpace smm_as;
 static bool smm_as_made;
 
@@ -53,6 +54,11 @@ AddressSpace *x86_cpu_as(CPUX86State *env)
         return &address_space_memory;
     }
     return &smm_as;
+}
+
+AddressSpace *x86_smm_as(void)
+{
+    return smm_as_made ? &smm_as : NULL;
 }
 
 /* SMRAM covers the ordinary view; made when a CPU first needs it.  BQL. */

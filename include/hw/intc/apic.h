@@ -13,8 +13,9 @@
 /* Maps the APIC page (MSI window too) into @mem and fills x86_apic_ops.
  * Once, before the first vCPU. */
 void apic_bus_init(MemoryRegion *mem);
-/* The local APIC of @cpu; goes when the CPU device goes. */
-DeviceState *apic_create(CPUState *cpu, uint32_t id, Error **errp);
+/* The local APIC of @cpu, unless the kernel has it; goes when the CPU device
+ * goes. */
+bool apic_create(CPUState *cpu, uint32_t id, Error **errp);
 
 /* An interrupt message, as an MSI write or an I/O APIC sends it. */
 void apic_deliver_msi(hwaddr addr, uint32_t data);
