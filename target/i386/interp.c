@@ -1351,6 +1351,10 @@ VCPUExit x86_interp_run(CPUX86State *env)
             b = j->blk;
         } else {
             b = block_get(env);
+            if (likely(b->gen_ptr)) {
+                j->tag = lin ^ env->jc_gen;
+                j->blk = b;
+            }
         }
         if (log_enabled(LOG_TB_CPU | LOG_EXEC)) {
             if (log_enabled(LOG_EXEC)) {

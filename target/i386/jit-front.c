@@ -81,9 +81,10 @@ enum how {
     HOW_COPY,
     HOW_NOP,
     HOW_LEA, HOW_PUSH, HOW_PUSHI, HOW_PUSHM, HOW_POP, HOW_LEAVE_FRAME,
-    HOW_BT, HOW_CX8, HOW_MOFFS,
+    HOW_BT, HOW_CX8, HOW_MOFFS, HOW_SWAPGS, HOW_CLI, HOW_STI, HOW_PUSHF,
+    HOW_RDTSC, HOW_CLD,
     HOW_JCC, HOW_JMP, HOW_CALL, HOW_RET, HOW_JMPI, HOW_CALLI, HOW_LOOP,
-    HOW_JCXZ,
+    HOW_JCXZ, HOW_STAC,
     HOW_SLOW_BRANCH,
 };
 
@@ -164,8 +165,7 @@ static bool wants_rex(const struct insn *in, int n)
 static bool ea_ok(const struct tr *t, const struct insn *in)
 {
     if (t->m64) {
-        return in->addrsize == 8 ? in->seg < R_FS || in->base != INSN_RIP
-                                 : in->base != INSN_RIP;
+        return in->addrsize == 8 || in->base != INSN_RIP;
     }
     return in->addrsize == 4 && in->seg != R_CS &&
            (in->seg < R_FS ||
@@ -358,6 +358,41 @@ static enum how classify(struct tr *t, const struct insn *in)
         return in->opsize == full && in->addrsize == full ? HOW_JCXZ
                                                           : HOW_SLOW_BRANCH;
     }
+    if (!(t->key & KEY_USER)) {
+        switch (in->op) {
+        case OP_SWAPGS:
+            return HOW_SWAPGS;
+        case OP_CLI:
+            return HOW_CLI;
+        case OP_STI:
+            return HOW_STI;
+        case OP_STAC:
+        case OP_CLAC:
+            /* Without SMAP in force AC changes nothing that is known here. */
+            return t->env->x.cr4 & CR4_SMAP ? HOW_STAC : HOW_LEAVE;
+        case OP_MOV_FROM_CR:
+        case OP_MOV_FROM_DR:
+        case OP_RDMSR:
+        case OP_WRMSR:
+        case OP_INVLPG:
+        case OP_IN:
+        case OP_OUT:
+            return HOW_SLOW; /* jit_slow() sees what they change */
+        }
+    }
+    switch (in->op) {
+    case OP_PUSHF:
+        return in->opsize == full ? HOW_PUSHF : HOW_SLOW;
+    case OP_RDTSC:
+        return t->env->tsc_mul ? HOW_SLOW : HOW_RDTSC;
+    case OP_RDTSCP:
+    case OP_WRFSBASE:
+    case OP_WRGSBASE:
+        return HOW_SLOW;
+    case OP_CLD:
+    case OP_STD:
+        return HOW_CLD;
+    }
     if (row->class_ == CLASS_END) {
         return HOW_LEAVE;
     }
@@ -395,6 +430,8 @@ static void flag_use(const struct insn *in, enum how how, uint8_t *reads,
     case HOW_SLOW:
     case HOW_LEAVE:
     case HOW_SLOW_BRANCH:
+    case HOW_STAC:
+    case HOW_PUSHF:
         *reads = FL_ALL;
         return;
     case HOW_COPY:
@@ -515,7 +552,7 @@ static void analyse(struct tr *t)
     unsigned i = t->n;
     enum how last = t->how[t->n - 1];
 
-    if (last < HOW_JMP && last != HOW_LEAVE) {
+    if (last <= HOW_JCC && last != HOW_LEAVE) {
         after = needs_at(t, next_va(t, t->n - 1), 0);
     }
     while (i--) {
@@ -530,6 +567,7 @@ static void analyse(struct tr *t)
             break;
         case HOW_LOOP:
         case HOW_JCXZ:
+        case HOW_STAC:
         case HOW_RET:
         case HOW_JMPI:
         case HOW_CALLI:
@@ -1241,6 +1279,108 @@ static void emit_moffs(struct tr *t, const struct insn *in)
     e_op(e, size == 8, (store ? 0x88 : 0x8a) | (size > 1), H_AX, rm_host());
 }
 
+/* bitwise @n (1 or, 4 and) of a 32-bit field with @v; EFLAGS are lost. */
+static void field_op(struct tr *t, unsigned n, const void *p, uint32_t v)
+{
+    e_op(&t->h, 0, 0x81, (int)n, rm_abs(p));
+    e32(&t->h, v);
+}
+
+static void emit_swapgs(struct tr *t)
+{
+    CPUX86State *env = t->env;
+    struct emit *e = &t->h;
+
+    e_ld(e, H_T1, rm_abs(&env->seg_base[R_GS]));
+    e_ld(e, H_T2, rm_abs(&env->x.kernelgsbase));
+    e_st(e, H_T1, rm_abs(&env->x.kernelgsbase));
+    e_st(e, H_T2, rm_abs(&env->seg_base[R_GS]));
+    e_st(e, H_T2, rm_abs(&env->x.seg[R_GS].base));
+}
+
+/* Interrupts that wait make STI a matter for the interpreter; else its
+ * shadow is of no consequence: what comes later may come a bit later. */
+static void emit_sti(struct tr *t)
+{
+    struct emit *e = &t->h;
+
+    flags_out(t, e, t->need[t->i]);
+    e_imm(e, H_T1, (uintptr_t)&t->env->cpu->parent.interrupt_request);
+    e_op(e, 0, 0x83, 7, rm_mem(H_T1, -1, 0, 0)), e8(e, 0);
+    e_fix(e_jcc(e, CC_NE), t->c.p);
+    call_site(t, &t->c, new_site(t, SITE_LEAVE, 0), t->j->t_slow);
+    field_op(t, 1, &t->env->eflags_sys, FL_IF);
+}
+
+static void emit_pushf(struct tr *t)
+{
+    CPUX86State *env = t->env;
+    struct emit *e = &t->h;
+
+    flags_out(t, e, FL_ALL);
+    e_op0f(e, 0, 0xb6, H_T1, rm_abs((uint8_t *)&env->flags_img));
+    e_op0f(e, 0, 0xb6, H_T2, rm_abs((uint8_t *)&env->flags_img + 1));
+    e_alui(e, 0, 4, rm_reg(H_T1), 1);
+    e_shift(e, 0, 4, H_T1, 11);
+    e_alui(e, 0, 4, rm_reg(H_T2), 0xd5);
+    e_op(e, 0, 0x0b, H_T1, rm_reg(H_T2));
+    e_ld32(e, H_T2, rm_abs(&env->eflags_sys));
+    e_alui(e, 0, 4, rm_reg(H_T2), (int32_t)~(FL_VM | FL_RF));
+    e_op(e, 0, 0x0b, H_T1, rm_reg(H_T2));
+    e_st(e, H_T1, rm_abs(&env->jit_tmp[1]));
+    push_check(t);
+    struct rm m = sum(t);
+    e_ld(e, H_T2, rm_abs(&env->jit_tmp[1]));
+    e_op(e, t->m64, 0x89, H_T2, m);
+    add_sp(t, t->m64 ? -8 : -4);
+}
+
+/* Only where the guest's counter is the host's plus an offset. */
+static void emit_rdtsc(struct tr *t)
+{
+    CPUX86State *env = t->env;
+    struct emit *e = &t->h;
+
+    flags_out(t, e, t->need[t->i]);
+    if (t->key & KEY_USER) {
+        e_op(e, 0, 0xf7, 0, rm_abs(&env->x.cr4)), e32(e, CR4_TSD);
+        e_fix(e_jcc(e, CC_NE), slow_stub(t));
+    }
+    e8(e, 0x0f), e8(e, 0x31);
+    e_shift(e, 1, 4, H_DX, 32);
+    e_op(e, 1, 0x0b, H_AX, rm_reg(H_DX));
+    e_op(e, 1, 0x03, H_AX, rm_abs(&env->tsc_offset));
+    e_mov_rr(e, H_DX, H_AX);
+    e_shift(e, 1, 5, H_DX, 32);
+    e_mov_rr32(e, H_AX, H_AX);
+}
+
+/* AC changes the table of data accesses: the next block is another one. */
+static void emit_stac(struct tr *t, const struct insn *in)
+{
+    CPUX86State *env = t->env;
+    struct emit *e = &t->h;
+    bool set = in->op == OP_STAC;
+    int mode = set ? MMU_KERNEL : MMU_KSMAP;
+    uint32_t key = set ? t->key & ~KEY_KSMAP : t->key | KEY_KSMAP;
+
+    flags_out(t, e, FL_ALL);
+    field_op(t, set ? 1 : 4, &env->eflags_sys, set ? FL_AC : ~FL_AC);
+    if (key != t->key) {
+        e_op(e, 0, 0xc7, 0, rm_abs(&env->key)), e32(e, key);
+        e_op(e, 0, 0xc6, 0, rm_abs(&env->mmu_idx)), e8(e, (unsigned)mode);
+        e_op(e, 1, 0xc7, 0, rm_abs(&env->tlb_cur));
+        e32(e, (uintptr_t)env->tlb[mode]);
+        e_ld(e, H_T1, rm_abs(&env->jc_gen));
+        e_op(e, 1, 0x81, 6, rm_reg(H_T1)), e32(e, key ^ t->key);
+        e_st(e, H_T1, rm_abs(&env->jc_gen));
+        /* Then exit_req, as everywhere where jc_key is set. */
+        e_op(e, 1, 0x87, H_T1, rm_abs(&env->jc_key));
+        poll(t, e, next_va(t, t->i), 0);
+    }
+    jump_const(t, e, next_va(t, t->i));
+}
+
 /*
  * Branches.
  */
@@ -1430,6 +1570,30 @@ static void emit_insn(struct tr *t)
         break;
     case HOW_MOFFS:
         emit_moffs(t, in);
+        break;
+    case HOW_SWAPGS:
+        emit_swapgs(t);
+        break;
+    case HOW_CLI:
+        flags_out(t, &t->h, t->need[t->i]);
+        field_op(t, 4, &t->env->eflags_sys, ~FL_IF);
+        break;
+    case HOW_STI:
+        emit_sti(t);
+        break;
+    case HOW_PUSHF:
+        emit_pushf(t);
+        break;
+    case HOW_RDTSC:
+        emit_rdtsc(t);
+        break;
+    case HOW_CLD:
+        flags_out(t, &t->h, t->need[t->i]);
+        field_op(t, in->op == OP_STD ? 1 : 4, &t->env->eflags_sys,
+                 in->op == OP_STD ? FL_DF : ~FL_DF);
+        break;
+    case HOW_STAC:
+        emit_stac(t, in);
         break;
     case HOW_SLOW:
         emit_slow(t, SITE_INSN);

@@ -213,7 +213,7 @@ static struct jblk *get(struct jit *j, struct block *b)
 /* What cannot be translated at all in the present mode. */
 static bool usable(const CPUX86State *env)
 {
-    return !env->align_check &&
+    return !env->align_check && (env->cpl == 0 || env->cpl == 3) &&
            (env->code64 || (env->key & (KEY_D | KEY_SSB | KEY_FLAT)) ==
                                (KEY_D | KEY_SSB | KEY_FLAT)) &&
            !(env->key & KEY_REAL);
@@ -222,6 +222,15 @@ static bool usable(const CPUX86State *env)
 /*
  * Called by generated code: all registers are in env.
  */
+
+/* After a request that this overwrites, exit_req is seen. */
+static void enter_key(CPUX86State *env)
+{
+    atomic_store(&env->jc_key, env->jc_gen);
+    if (unlikely(atomic_load(&env->exit_req))) {
+        atomic_store(&env->jc_key, JC_POISON);
+    }
+}
 
 /* The code for env->rip, or NULL: to the dispatcher. */
 static const uint8_t *lookup(struct jit *j)
@@ -255,6 +264,28 @@ static const uint8_t *lookup(struct jit *j)
     return jb->m;
 }
 
+/*
+ * Behind an instruction that may have changed anything: on without the
+ * dispatcher, if that has nothing to do.  (NULL is always right.)
+ */
+static const uint8_t *after_end(struct jit *j)
+{
+    CPUX86State *env = j->env;
+    CPUState *cs = &env->cpu->parent;
+
+    if (atomic_load_explicit(&env->exit_req, memory_order_relaxed) ||
+        atomic_load_explicit(&cs->interrupt_request, memory_order_relaxed) ||
+        env->x.pending_db || env->x.shadow || env->single_only ||
+        env->one_insn || env->watch_hit || env->gdb_watch_type ||
+        env->halt_pending || cs->halted || env->exc.vector >= 0 ||
+        atomic_load(&j->nstale) || !usable(env)) {
+        return NULL;
+    }
+    env->brk = false;
+    enter_key(env);
+    return lookup(j);
+}
+
 static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
 {
     struct jit *j = env->jit;
@@ -276,7 +307,9 @@ static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
             rip = (uint32_t)rip;
         }
         if (likely(!env->brk) && likely(env->rip == rip) &&
-            likely(j->n_flush == flushes)) {
+            likely(j->n_flush == flushes) &&
+            likely(!atomic_load_explicit(&env->exit_req,
+                                         memory_order_relaxed))) {
             return j->rx + s.back;
         }
         return NULL;
@@ -284,7 +317,7 @@ static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
     env->v_want = env->f_want = 0;
     if (s.kind == SITE_LEAVE) {
         j->n_leave++;
-        return NULL;
+        return after_end(j);
     }
     j->n_branch++;
     return lookup(j);
@@ -692,11 +725,7 @@ enum jit_ran jit_run(CPUX86State *env, struct block *b)
         thread_prepare(j);
     }
     flags_to_code(env);
-    /* After a request that this overwrites, exit_req is seen. */
-    atomic_store(&env->jc_key, env->jc_gen);
-    if (unlikely(atomic_load(&env->exit_req))) {
-        atomic_store(&env->jc_key, JC_POISON);
-    }
+    enter_key(env);
     env->v_want = env->f_want = 0;
     env->cur = NULL;
     j->n_enter++;
