@@ -576,6 +576,9 @@ void memory_region_destroy(MemoryRegion *mr)
 {
     MemoryRegion *sub, *tmp;
 
+    if (!mr->subregions.next) {
+        return;
+    }
     memory_transaction_begin();
     if (mr->container) {
         memory_region_del_subregion(mr->container, mr);

@@ -60,13 +60,21 @@ bool refuse_absent(const VMConfig *cfg, Error **errp)
 
 /* ---- objects and character devices --------------------------------------- */
 
-bool make_objects(const VMConfig *cfg, bool late, Error **errp)
+/* Some need what other options make. */
+static ObjectPhase phase_of(const char *type)
+{
+    return !g_strcmp0(type, "rng-egd") ? OBJECTS_ON_CHARDEVS
+           : type && g_str_has_prefix(type, "filter-") ? OBJECTS_ON_NETDEVS
+                                                       : OBJECTS_FIRST;
+}
+
+bool make_objects(const VMConfig *cfg, ObjectPhase phase, Error **errp)
 {
     for (size_t i = 0; i < cfg->objects.n; i++) {
         const char *type = qdict_get_str(cfg->objects.items[i]->opts,
                                          "qom-type");
 
-        if (late != !g_strcmp0(type, "rng-egd")) {
+        if (phase_of(type) != phase) {
             continue;
         }
         if (!object_create_user(cfg->objects.items[i]->opts, errp)) {

@@ -226,10 +226,12 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
     }
     add_globals(cfg, mi);
     m = make_machine(cfg, mi, errp);
-    if (!m || !make_objects(cfg, false, errp) || !make_chardevs(cfg, errp) ||
-        !make_objects(cfg, true, errp) ||
+    if (!m || !make_objects(cfg, OBJECTS_FIRST, errp) ||
+        !make_chardevs(cfg, errp) ||
+        !make_objects(cfg, OBJECTS_ON_CHARDEVS, errp) ||
         !make_ports(cfg, m, errp) || !make_drives(cfg, m, errp) ||
-        !make_netdevs(cfg, m, errp) || !make_numa(cfg, m, errp) ||
+        !make_netdevs(cfg, m, errp) ||
+        !make_objects(cfg, OBJECTS_ON_NETDEVS, errp) || !make_numa(cfg, m, errp) ||
         !make_machine_ram(m, cfg, errp) ||
         !mi->init(m, errp) || !take_firmware_options(cfg, errp) ||
         !make_nics(m, errp) ||

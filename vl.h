@@ -24,7 +24,10 @@ bool make_virtio_drives(Error **errp);
 
 /* vl-backends.c: objects, character devices, ports, monitors. */
 /* @late: those that name a character device. */
-bool make_objects(const VMConfig *cfg, bool late, Error **errp);
+typedef enum ObjectPhase {
+    OBJECTS_FIRST, OBJECTS_ON_CHARDEVS, OBJECTS_ON_NETDEVS
+} ObjectPhase;
+bool make_objects(const VMConfig *cfg, ObjectPhase phase, Error **errp);
 bool make_chardevs(const VMConfig *cfg, Error **errp);
 bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp);
 /* -k, -vnc, and VNC on localhost when no display was asked for. */

@@ -35,6 +35,12 @@ struct NetFilter {
     void (*release)(NetFilter *f);
 };
 
+#define FILTER_TYPE "netfilter" /* the base of all */
+/* For complete() of a filter: puts it on its netdev's cable. */
+bool net_filter_attach(NetFilter *f, Error **errp);
+/* For finalize(). */
+void net_filter_detach(NetFilter *f);
+
 /* net.c: @sender's frame goes on behind @f. */
 void net_filter_pass(NetFilter *f, NetClient *sender, const struct iovec *iov,
                      int n);

@@ -346,10 +346,10 @@ static void client_fini(NetClient *nc)
     while (!list_empty(&nc->filters)) {
         NetFilter *f = list_first(&nc->filters, NetFilter, node);
 
-        list_remove(&f->node);
         if (f->release) {
             f->release(f);
         }
+        list_remove(&f->node);
         f->nc = NULL;
     }
     unplug(nc);

@@ -139,7 +139,8 @@ void memory_region_init_alias(MemoryRegion *mr, Object *owner,
                               const char *name, MemoryRegion *orig,
                               hwaddr offset, uint64_t size);
 /* Unmaps it and frees what init made; readers may still be in it, so the
- * storage itself must outlive a grace period (devices' does). */
+ * storage itself must outlive a grace period (devices' does).  Nothing for a
+ * zeroed region that was never made. */
 void memory_region_destroy(MemoryRegion *mr);
 
 void memory_region_add_subregion(MemoryRegion *mr, hwaddr addr,
