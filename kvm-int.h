@@ -45,6 +45,12 @@ int kvm_vm_ioctl(unsigned long request, void *arg);
 int kvm_vcpu_ioctl(CPUState *cpu, unsigned long request, void *arg);
 int kvm_check(unsigned cap); /* KVM_CHECK_EXTENSION on the VM */
 
+/* Slots and eventfds follow the memory map from here on. */
+void kvm_listen(void);
+/* All dirty logs; the common bitmaps know who asked. */
+void kvm_dirty_sync(void);
+/* PIC pins 0-15 and I/O APIC pins 0-23 behind the GSIs; 0 goes to pin 2. */
+void kvm_routes_init(KVMIrqchip kind);
 /* GSI routes of MSIs; numbers from 24 on.  -errno: none left. */
 int kvm_route_add_msi(hwaddr addr, uint32_t data);
 void kvm_route_set_msi(int gsi, hwaddr addr, uint32_t data);

@@ -10,55 +10,16 @@
 #include "osdep.h"
 #include <cpuid.h>
 #include <sys/mman.h>
-#include "cpu-models.h"
 #include "exec/runstate.h"
 #include "hw/intc/apic.h"
 #include "hw/intc/kernel-irqchip.h"
-#include "kvm-int.h"
+#include "kvm-x86.h"
 #include "util/timer.h"
 
 /* Intel needs four pages in no slot for real mode and identity mapping. */
 #define IDENTITY_MAP UINT64_C(0xfeffc000)
 #define TSS_ADDR     UINT64_C(0xfeffd000)
-#define CPUID_MAX 256
-#define MSRS_MAX 128
 
-#define MSR_TSC 0x10
-#define MSR_APICBASE 0x1b
-#define MSR_TSC_DEADLINE 0x6e0
-
-/* MSRs of KVM's own devices for guests and others that x86_regs lacks: they
- * travel in the section "kvm-cpuN". */
-static const uint32_t extra_msrs[] = {
-    0x4b564d00, 0x4b564d01, /* kvmclock: wall clock, system time */
-    0x4b564d02, 0x4b564d03, 0x4b564d04, 0x4b564d05, /* async PF, steal, EOI,
-                                                       poll control */
-    0x4b564d06,             /* async PF interrupt */
-    MSR_TSC_DEADLINE, 0x8b, /* microcode revision */
-    0x1d9,                  /* DEBUGCTL has its field; kept for order */
-};
-#define EXTRA_MSRS ARRAY_SIZE(extra_msrs)
-
-typedef struct KVMX86Vcpu {
-    CPUState *cpu;
-    struct kvm_lapic_state lapic, lapic_reset;
-    uint32_t mp_state;
-    uint64_t extra[EXTRA_MSRS];
-    bool extra_valid;
-    bool if_flag;          /* RFLAGS.IF at the last exit */
-    uint8_t last_cr8;
-    uint64_t last_apic_base;
-    struct {
-        struct kvm_cpuid2 head;
-        struct kvm_cpuid_entry2 entries[CPUID_MAX];
-    } cpuid;
-    char *section;
-} KVMX86Vcpu;
-
-static KVMX86Vcpu *kx(CPUState *cpu)
-{
-    return kvm_vcpu(cpu)->arch;
-}
 
 static struct {
     struct kvm_cpuid2 *cpuid; /* what the kernel can give */
@@ -67,11 +28,6 @@ static struct {
     uint64_t clock;           /* kvmclock in ns, while the VM stands */
     bool clock_valid;
 } host;
-
-static bool lapic_in_kernel(void)
-{
-    return kvm_state->irqchip != KVM_IRQCHIP_OFF;
-}
 
 /* ---- the kernel's abilities ---------------------------------------------------- */
 
@@ -111,7 +67,7 @@ static void load_msr_list(void)
     g_free(list);
 }
 
-static bool has_msr(uint32_t index)
+bool kvm_has_msr(uint32_t index)
 {
     for (unsigned i = 0; i < host.nmsrs; i++) {
         if (host.msrs[i] == index) {
@@ -150,7 +106,7 @@ static void kvm_features(uint32_t out[FW_WORDS])
     out[FW_1_ECX] &= ~(1u << 3);              /* MONITOR exits by itself */
     out[FW_6_EAX] |= 1u << 2;                 /* ARAT */
     out[FW_7_EDX] &= ~(7u << 22 | 1u << 24 | 1u << 25); /* AMX state */
-    if (lapic_in_kernel()) {
+    if (kvm_lapic_in_kernel()) {
         out[FW_1_ECX] |= 1u << 21;            /* x2APIC */
         if (kvm_check(KVM_CAP_TSC_DEADLINE_TIMER)) {
             out[FW_1_ECX] |= 1u << 24;
@@ -290,554 +246,6 @@ bool kvm_arch_init(KVMState *s, Error **errp)
     return true;
 }
 
-/* ---- CPUID ---------------------------------------------------------------------------- */
-
-static void add_leaf(KVMX86Vcpu *x, CPUX86State *env, uint32_t leaf,
-                     uint32_t sub, bool indexed)
-{
-    struct kvm_cpuid_entry2 *e;
-    uint32_t r[4];
-
-    if (x->cpuid.head.nent >= CPUID_MAX) {
-        return;
-    }
-    x86_cpuid(env, leaf, sub, r);
-    e = &x->cpuid.entries[x->cpuid.head.nent++];
-    *e = (struct kvm_cpuid_entry2){
-        .function = leaf, .index = sub,
-        .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
-        .eax = r[0], .ebx = r[1], .ecx = r[2], .edx = r[3],
-    };
-}
-
-static uint32_t last_type(const KVMX86Vcpu *x)
-{
-    return x->cpuid.entries[x->cpuid.head.nent - 1].eax & 31;
-}
-
-static void add_range(KVMX86Vcpu *x, CPUX86State *env, uint32_t first,
-                      uint32_t last)
-{
-    for (uint32_t leaf = first; leaf <= last; leaf++) {
-        uint32_t r[4];
-
-        switch (leaf) {
-        case 4:
-        case 0x8000001d:
-            for (uint32_t i = 0; i < 8; i++) {
-                add_leaf(x, env, leaf, i, true);
-                if (!last_type(x)) {
-                    break;
-                }
-            }
-            break;
-        case 7:
-            x86_cpuid(env, 7, 0, r);
-            for (uint32_t i = 0; i <= MIN(r[0], 3u); i++) {
-                add_leaf(x, env, leaf, i, true);
-            }
-            break;
-        case 0xb:
-        case 0x1f:
-            for (uint32_t i = 0; i < 8; i++) {
-                add_leaf(x, env, leaf, i, true);
-                if (!(x->cpuid.entries[x->cpuid.head.nent - 1].ecx >> 8 &
-                      0xff)) {
-                    break;
-                }
-            }
-            break;
-        case 0xd:
-            for (uint32_t i = 0; i < 64; i++) {
-                x86_cpuid(env, leaf, i, r);
-                if (i < 2 || r[0]) {
-                    add_leaf(x, env, leaf, i, true);
-                }
-            }
-            break;
-        default:
-            add_leaf(x, env, leaf, 0, false);
-            break;
-        }
-    }
-}
-
-static void add_hypervisor(KVMX86Vcpu *x, const X86CPU *cpu)
-{
-    struct kvm_cpuid_entry2 *e = &x->cpuid.entries[x->cpuid.head.nent];
-
-    if (!cpu->opt.kvm || !(cpu->features[FW_1_ECX] >> 31)) {
-        return;
-    }
-    e[0] = (struct kvm_cpuid_entry2){
-        .function = 0x40000000, .eax = 0x40000001, /* "KVMKVMKVM\0\0\0" */
-        .ebx = 0x4b4d564b, .ecx = 0x564b4d56, .edx = 0x4d,
-    };
-    e[1] = (struct kvm_cpuid_entry2){
-        .function = 0x40000001, .eax = cpu->features[FW_KVM],
-        .edx = cpu->features[FW_KVM_HINTS],
-    };
-    x->cpuid.head.nent += 2;
-}
-
-static int set_cpuid(CPUState *cs)
-{
-    X86CPU *cpu = X86_CPU(cs);
-    KVMX86Vcpu *x = kx(cs);
-
-    x->cpuid.head.nent = 0;
-    add_hypervisor(x, cpu);
-    add_range(x, cpu->env, 0, MIN(cpu->level, 0x40u));
-    if (cpu->xlevel >= 0x80000000) {
-        add_range(x, cpu->env, 0x80000000, MIN(cpu->xlevel, 0x80000040u));
-    }
-    return kvm_vcpu_ioctl(cs, KVM_SET_CPUID2, &x->cpuid);
-}
-
-/* ---- MSRs ------------------------------------------------------------------------------- */
-
-typedef struct MsrList {
-    struct kvm_msrs head;
-    struct kvm_msr_entry e[MSRS_MAX];
-    uint64_t *field[MSRS_MAX];
-} MsrList;
-
-static void msr_add(MsrList *l, uint32_t index, uint64_t *field)
-{
-    if (l->head.nmsrs < MSRS_MAX && has_msr(index)) {
-        l->field[l->head.nmsrs] = field;
-        l->e[l->head.nmsrs++] = (struct kvm_msr_entry){ .index = index,
-                                                        .data = *field };
-    }
-}
-
-/* What the kernel lists nowhere but takes. */
-static void msr_force(MsrList *l, uint32_t index, uint64_t *field)
-{
-    l->field[l->head.nmsrs] = field;
-    l->e[l->head.nmsrs++] = (struct kvm_msr_entry){ .index = index,
-                                                    .data = *field };
-}
-
-static void list_msrs(MsrList *l, CPUState *cs, KVMPut level)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    const X86CPU *cpu = X86_CPU(cs);
-    KVMX86Vcpu *x = kx(cs);
-
-    msr_add(l, 0x174, &r->sysenter_cs);
-    msr_add(l, 0x175, &r->sysenter_esp);
-    msr_add(l, 0x176, &r->sysenter_eip);
-    msr_add(l, 0x277, &r->pat);
-    msr_add(l, 0xc0000081, &r->star);
-    if (cpu->features[FW_8_1_EDX] >> 29 & 1) {
-        msr_add(l, 0xc0000082, &r->lstar);
-        msr_add(l, 0xc0000083, &r->cstar);
-        msr_add(l, 0xc0000084, &r->fmask);
-        msr_add(l, 0xc0000102, &r->kernelgsbase);
-    }
-    if (cpu->features[FW_8_1_EDX] >> 27 & 1) {
-        msr_add(l, 0xc0000103, &r->tsc_aux);
-    }
-    if (cpu->features[FW_7_EBX] >> 1 & 1) {
-        msr_add(l, 0x3b, &r->tsc_adjust);
-    }
-    if (cpu->features[FW_7_EDX] >> 26 & 1) {
-        msr_add(l, 0x48, &r->spec_ctrl);
-    }
-    msr_add(l, 0x1a0, &r->misc_enable);
-    for (unsigned i = 0; i < EXTRA_MSRS - 1; i++) {
-        if (level != KVM_PUT_FULL || x->extra_valid) {
-            msr_add(l, extra_msrs[i], &x->extra[i]);
-        }
-    }
-    if (level != KVM_PUT_FULL) {
-        return;
-    }
-    msr_add(l, MSR_TSC, &r->tsc);
-    if (cpu->features[FW_1_EDX] >> 12 & 1) {
-        static const uint16_t fixed[11] = { 0x250, 0x258, 0x259, 0x268, 0x269,
-                                            0x26a, 0x26b, 0x26c, 0x26d, 0x26e,
-                                            0x26f };
-
-        msr_force(l, 0x2ff, &r->mtrr_deftype);
-        for (unsigned i = 0; i < 11; i++) {
-            msr_force(l, fixed[i], &r->mtrr_fixed[i]);
-        }
-        for (unsigned i = 0; i < 16; i++) {
-            msr_force(l, 0x200 + i, &r->mtrr_var[i]);
-        }
-    }
-}
-
-static bool put_msrs(CPUState *cs, KVMPut level)
-{
-    g_autofree MsrList *l = g_new0(MsrList, 1);
-
-    list_msrs(l, cs, level);
-    while (l->head.nmsrs) {
-        int ret = kvm_vcpu_ioctl(cs, KVM_SET_MSRS, l);
-        unsigned n = l->head.nmsrs;
-
-        /* One that it refuses is left out, and the rest tried again. */
-        if (ret < 0) {
-            return false;
-        }
-        if ((unsigned)ret == n) {
-            break;
-        }
-        memmove(l->e, l->e + ret + 1, (n - ret - 1) * sizeof(l->e[0]));
-        l->head.nmsrs = n - ret - 1;
-    }
-    return true;
-}
-
-static bool get_msrs(CPUState *cs)
-{
-    g_autofree MsrList *l = g_new0(MsrList, 1);
-    int ret;
-
-    kx(cs)->extra_valid = true;
-    list_msrs(l, cs, KVM_PUT_FULL);
-    ret = kvm_vcpu_ioctl(cs, KVM_GET_MSRS, l);
-    for (int i = 0; i < ret; i++) {
-        *l->field[i] = l->e[i].data;
-    }
-    return ret >= 0;
-}
-
-/* ---- registers ----------------------------------------------------------------------------- */
-
-static struct kvm_segment seg_out(const struct x86_seg *s)
-{
-    return (struct kvm_segment){
-        .base = s->base, .limit = s->limit, .selector = s->sel,
-        .type = SEG_TYPE(s->attr), .s = !!(s->attr & SEG_S),
-        .dpl = SEG_DPL(s->attr), .present = !!(s->attr & SEG_P),
-        .avl = !!(s->attr & SEG_AVL), .l = !!(s->attr & SEG_L),
-        .db = !!(s->attr & SEG_DB), .g = !!(s->attr & SEG_G),
-        .unusable = !!(s->attr & SEG_UNUSABLE) || !(s->attr & SEG_P),
-    };
-}
-
-static struct x86_seg seg_in(const struct kvm_segment *k)
-{
-    return (struct x86_seg){
-        .base = k->base, .limit = k->limit, .sel = k->selector,
-        .attr = k->type | (k->s ? SEG_S : 0) | (uint32_t)k->dpl << 5 |
-                (k->present ? SEG_P : 0) | (k->avl ? SEG_AVL : 0) |
-                (k->l ? SEG_L : 0) | (k->db ? SEG_DB : 0) |
-                (k->g ? SEG_G : 0) | (k->unusable ? SEG_UNUSABLE : 0),
-    };
-}
-
-static bool put_sregs(CPUState *cs)
-{
-    const struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_sregs s = {
-        .es = seg_out(&r->seg[R_ES]), .cs = seg_out(&r->seg[R_CS]),
-        .ss = seg_out(&r->seg[R_SS]), .ds = seg_out(&r->seg[R_DS]),
-        .fs = seg_out(&r->seg[R_FS]), .gs = seg_out(&r->seg[R_GS]),
-        .tr = seg_out(&r->tr), .ldt = seg_out(&r->ldt),
-        .gdt = { .base = r->gdt.base, .limit = r->gdt.limit },
-        .idt = { .base = r->idt.base, .limit = r->idt.limit },
-        .cr0 = r->cr0, .cr2 = r->cr2, .cr3 = r->cr3, .cr4 = r->cr4,
-        .cr8 = r->cr8, .efer = r->efer, .apic_base = r->apic_base,
-    };
-
-    return kvm_vcpu_ioctl(cs, KVM_SET_SREGS, &s) >= 0;
-}
-
-static bool get_sregs(CPUState *cs)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_sregs s;
-
-    if (kvm_vcpu_ioctl(cs, KVM_GET_SREGS, &s) < 0) {
-        return false;
-    }
-    r->seg[R_ES] = seg_in(&s.es);
-    r->seg[R_CS] = seg_in(&s.cs);
-    r->seg[R_SS] = seg_in(&s.ss);
-    r->seg[R_DS] = seg_in(&s.ds);
-    r->seg[R_FS] = seg_in(&s.fs);
-    r->seg[R_GS] = seg_in(&s.gs);
-    r->tr = seg_in(&s.tr);
-    r->ldt = seg_in(&s.ldt);
-    r->gdt.base = s.gdt.base;
-    r->gdt.limit = s.gdt.limit;
-    r->idt.base = s.idt.base;
-    r->idt.limit = s.idt.limit;
-    r->cr0 = s.cr0;
-    r->cr2 = s.cr2;
-    r->cr3 = s.cr3;
-    r->cr4 = s.cr4;
-    r->cr8 = s.cr8;
-    r->efer = s.efer;
-    r->apic_base = s.apic_base;
-    return true;
-}
-
-/* kvm_regs in the order of the instruction encoding. */
-static __u64 *gpr_at(struct kvm_regs *k, unsigned i)
-{
-    __u64 *const at[16] = { &k->rax, &k->rcx, &k->rdx, &k->rbx, &k->rsp,
-                            &k->rbp, &k->rsi, &k->rdi, &k->r8, &k->r9,
-                            &k->r10, &k->r11, &k->r12, &k->r13, &k->r14,
-                            &k->r15 };
-
-    return at[i];
-}
-
-static bool put_gprs(CPUState *cs)
-{
-    const struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_regs k = { .rip = r->rip, .rflags = r->rflags };
-
-    for (unsigned i = 0; i < 16; i++) {
-        *gpr_at(&k, i) = r->gpr[i];
-    }
-    return kvm_vcpu_ioctl(cs, KVM_SET_REGS, &k) >= 0;
-}
-
-static bool get_gprs(CPUState *cs)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_regs k;
-
-    if (kvm_vcpu_ioctl(cs, KVM_GET_REGS, &k) < 0) {
-        return false;
-    }
-    for (unsigned i = 0; i < 16; i++) {
-        r->gpr[i] = *gpr_at(&k, i);
-    }
-    r->rip = k.rip;
-    r->rflags = k.rflags;
-    return true;
-}
-
-static bool put_xsave(CPUState *cs)
-{
-    const struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_xcrs xcrs = { .nr_xcrs = 1,
-                             .xcrs[0] = { .xcr = 0, .value = r->xcr0 } };
-    g_autofree struct kvm_xsave *xs = g_new0(struct kvm_xsave, 1);
-    uint64_t bv;
-
-    memcpy(xs, r->xsave, X86_XSAVE_SIZE);
-    /* x87 and SSE always count: they stand in the image. */
-    memcpy(&bv, (uint8_t *)xs + XS_XSTATE_BV, 8);
-    bv |= 3;
-    memcpy((uint8_t *)xs + XS_XSTATE_BV, &bv, 8);
-    return kvm_vcpu_ioctl(cs, KVM_SET_XSAVE, xs) >= 0 &&
-           (!(x86_has(cpu_env(cs), FW_1_ECX, 26)) ||
-            kvm_vcpu_ioctl(cs, KVM_SET_XCRS, &xcrs) >= 0);
-}
-
-static bool get_xsave(CPUState *cs)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_xcrs xcrs = { 0 };
-    g_autofree struct kvm_xsave *xs = g_new0(struct kvm_xsave, 1);
-    uint64_t bv;
-
-    if (kvm_vcpu_ioctl(cs, KVM_GET_XSAVE, xs) < 0) {
-        return false;
-    }
-    memcpy(r->xsave, xs, X86_XSAVE_SIZE);
-    memcpy(&bv, r->xsave + XS_XSTATE_BV, 8);
-    if (!(bv & 1)) { /* x87 in its initial state */
-        static const uint16_t fcw = 0x37f;
-
-        memset(r->xsave, 0, 24);
-        memset(r->xsave + 32, 0, 128);
-        memcpy(r->xsave + XS_FCW, &fcw, 2);
-    }
-    if (!(bv & 2)) {
-        memset(r->xsave + XS_XMM(0), 0, 256);
-    }
-    if (kvm_vcpu_ioctl(cs, KVM_GET_XCRS, &xcrs) >= 0 && xcrs.nr_xcrs) {
-        r->xcr0 = xcrs.xcrs[0].value;
-    }
-    return true;
-}
-
-static bool put_events(CPUState *cs)
-{
-    const struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_vcpu_events e = {
-        .flags = KVM_VCPUEVENT_VALID_NMI_PENDING | KVM_VCPUEVENT_VALID_SHADOW,
-        .nmi.masked = r->nmi_blocked,
-        .interrupt.shadow = (r->shadow & 1 ? KVM_X86_SHADOW_INT_STI : 0) |
-                            (r->shadow & 2 ? KVM_X86_SHADOW_INT_MOV_SS : 0),
-    };
-
-    if (r->exc_pending && r->exc_kind == INT_EXCP) {
-        e.exception.injected = 1;
-        e.exception.nr = r->exc_vector;
-        e.exception.error_code = r->exc_error;
-        e.exception.has_error_code = (r->exc_vector < 32) &&
-                                     (0x27d00 >> r->exc_vector & 1);
-    } else if (r->exc_pending && r->exc_kind == INT_HW &&
-               r->exc_vector == 2) {
-        e.nmi.injected = 1;
-    } else if (r->exc_pending) {
-        e.interrupt.injected = 1;
-        e.interrupt.nr = r->exc_vector;
-        e.interrupt.soft = r->exc_kind != INT_HW;
-    }
-    if (kvm_state->smm) {
-        e.flags |= KVM_VCPUEVENT_VALID_SMM;
-        e.smi.smm = r->in_smm;
-        e.smi.smm_inside_nmi = r->smi_nmi_blocked;
-    }
-    return kvm_vcpu_ioctl(cs, KVM_SET_VCPU_EVENTS, &e) >= 0;
-}
-
-static bool get_events(CPUState *cs)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_vcpu_events e = { 0 };
-
-    if (kvm_vcpu_ioctl(cs, KVM_GET_VCPU_EVENTS, &e) < 0) {
-        return false;
-    }
-    r->shadow = (e.interrupt.shadow & KVM_X86_SHADOW_INT_STI ? 1 : 0) |
-                (e.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS ? 2 : 0);
-    r->nmi_blocked = e.nmi.masked;
-    r->exc_pending = e.exception.injected || e.interrupt.injected ||
-                     e.nmi.injected;
-    if (e.exception.injected) {
-        r->exc_vector = e.exception.nr;
-        r->exc_kind = INT_EXCP;
-        r->exc_error = e.exception.error_code;
-    } else if (e.nmi.injected) {
-        r->exc_vector = 2;
-        r->exc_kind = INT_HW;
-    } else if (e.interrupt.injected) {
-        r->exc_vector = e.interrupt.nr;
-        r->exc_kind = e.interrupt.soft ? INT_SOFT : INT_HW;
-    }
-    if (e.flags & KVM_VCPUEVENT_VALID_SMM) {
-        r->in_smm = e.smi.smm;
-        r->smi_nmi_blocked = e.smi.smm_inside_nmi;
-    }
-    if (e.nmi.pending) {
-        cpu_interrupt(cs, CPU_INTERRUPT_NMI);
-    }
-    return true;
-}
-
-static bool put_debugregs(CPUState *cs)
-{
-    const struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_debugregs d = { .dr6 = r->dr[6], .dr7 = r->dr[7] };
-
-    for (unsigned i = 0; i < 4; i++) {
-        d.db[i] = r->dr[i];
-    }
-    return kvm_vcpu_ioctl(cs, KVM_SET_DEBUGREGS, &d) >= 0;
-}
-
-static bool get_debugregs(CPUState *cs)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    struct kvm_debugregs d;
-
-    if (kvm_vcpu_ioctl(cs, KVM_GET_DEBUGREGS, &d) < 0) {
-        return false;
-    }
-    for (unsigned i = 0; i < 4; i++) {
-        r->dr[i] = d.db[i];
-    }
-    r->dr[6] = d.dr6;
-    r->dr[7] = d.dr7;
-    return true;
-}
-
-static bool put_apic(CPUState *cs, KVMPut level)
-{
-    const struct x86_regs *r = &cpu_env(cs)->x;
-    KVMX86Vcpu *x = kx(cs);
-    struct kvm_mp_state mp = { .mp_state = KVM_MP_STATE_RUNNABLE };
-
-    if (!lapic_in_kernel()) {
-        return true;
-    }
-    mp.mp_state = r->sipi_wait ? x->mp_state : r->halted
-                      ? KVM_MP_STATE_HALTED : KVM_MP_STATE_RUNNABLE;
-    if (r->sipi_wait && mp.mp_state != KVM_MP_STATE_INIT_RECEIVED) {
-        mp.mp_state = KVM_MP_STATE_UNINITIALIZED;
-    }
-    if (level == KVM_PUT_FULL &&
-        kvm_vcpu_ioctl(cs, KVM_SET_LAPIC, &x->lapic) < 0) {
-        return false;
-    }
-    return kvm_vcpu_ioctl(cs, KVM_SET_MP_STATE, &mp) >= 0;
-}
-
-static bool get_apic(CPUState *cs)
-{
-    struct x86_regs *r = &cpu_env(cs)->x;
-    KVMX86Vcpu *x = kx(cs);
-    struct kvm_mp_state mp;
-
-    if (!lapic_in_kernel()) {
-        r->halted = cs->halted;
-        return true;
-    }
-    if (kvm_vcpu_ioctl(cs, KVM_GET_MP_STATE, &mp) < 0 ||
-        kvm_vcpu_ioctl(cs, KVM_GET_LAPIC, &x->lapic) < 0) {
-        return false;
-    }
-    x->mp_state = mp.mp_state;
-    r->halted = mp.mp_state == KVM_MP_STATE_HALTED;
-    r->sipi_wait = mp.mp_state == KVM_MP_STATE_UNINITIALIZED ||
-                   mp.mp_state == KVM_MP_STATE_INIT_RECEIVED;
-    return true;
-}
-
-void kvm_arch_adopt(CPUState *cs)
-{
-    x86_regs_to_env(cpu_env(cs));
-}
-
-bool kvm_arch_put(CPUState *cs, KVMPut level)
-{
-    CPUX86State *env = cpu_env(cs);
-    bool ok;
-
-    x86_env_to_regs(env);
-    if (!lapic_in_kernel()) {
-        kx(cs)->last_cr8 = env->x.cr8;
-        kx(cs)->last_apic_base = env->x.apic_base;
-    }
-    ok = put_events(cs) && put_sregs(cs) && put_gprs(cs) && put_xsave(cs) &&
-         put_msrs(cs, level) && put_apic(cs, level) && put_debugregs(cs);
-    kx(cs)->if_flag = env->x.rflags & FL_IF;
-    if (!ok) {
-        error_report("kvm: the state of CPU %d does not go in: %s",
-                     cs->cpu_index, strerror(errno));
-    }
-    kvm_arch_update_debug(cs);
-    return ok;
-}
-
-bool kvm_arch_get(CPUState *cs)
-{
-    CPUX86State *env = cpu_env(cs);
-    bool ok = get_events(cs) && get_gprs(cs) && get_sregs(cs) &&
-              get_xsave(cs) && get_msrs(cs) && get_debugregs(cs) &&
-              get_apic(cs);
-
-    if (!ok) {
-        error_report("kvm: the state of CPU %d does not come out: %s",
-                     cs->cpu_index, strerror(errno));
-    }
-    x86_regs_to_env(env);
-    return ok;
-}
-
 /* ---- a vCPU's life ----------------------------------------------------------------------------- */
 
 /* The device's reset has put the common copy to power-on values. */
@@ -907,13 +315,13 @@ bool kvm_arch_vcpu_init(CPUState *cs, Error **errp)
         g_free(x);
         return false;
     }
-    ret = set_cpuid(cs);
+    ret = kvm_set_cpuid(cs);
     if (ret < 0) {
         error_setg_errno(errp, -ret, "kvm: CPUID of vCPU %d", cs->cpu_index);
         g_free(x);
         return false;
     }
-    if (lapic_in_kernel()) {
+    if (kvm_lapic_in_kernel()) {
         kvm_vcpu_ioctl(cs, KVM_GET_LAPIC, &x->lapic_reset);
         lapic_reset(cs);
     }
@@ -942,7 +350,7 @@ void kvm_arch_vcpu_destroy(CPUState *cs)
 
 void kvm_arch_reset(CPUState *cs)
 {
-    if (lapic_in_kernel()) {
+    if (kvm_lapic_in_kernel()) {
         lapic_reset(cs);
     }
 }
@@ -967,7 +375,7 @@ bool kvm_arch_wants_attention(CPUState *cs)
     uint32_t req = atomic_load(&cs->interrupt_request);
     struct kvm_run *run = kvm_vcpu(cs)->run;
 
-    if (!lapic_in_kernel()) {
+    if (!kvm_lapic_in_kernel()) {
         return true; /* CR8 and the interrupt window are ours */
     }
     run->request_interrupt_window = 0;
@@ -984,7 +392,7 @@ static void inject_pic(CPUState *cs)
         return;
     }
     if (run->ready_for_interrupt_injection) {
-        vector = lapic_in_kernel() ? x86_platform.pic_ack()
+        vector = kvm_lapic_in_kernel() ? x86_platform.pic_ack()
                  : x86_apic_ops    ? x86_apic_ops->ack_interrupt(
                                          x86_cpu_get_apic(cs))
                                    : x86_platform.pic_ack();
@@ -1032,7 +440,7 @@ void kvm_arch_pre_run(CPUState *cs)
             kvm_vcpu_ioctl(cs, KVM_SMI, NULL);
         }
     }
-    if (!lapic_in_kernel()) {
+    if (!kvm_lapic_in_kernel()) {
         if (req & CPU_INTERRUPT_POLL) {
             cpu_reset_interrupt(cs, CPU_INTERRUPT_POLL);
         }
@@ -1049,7 +457,7 @@ void kvm_arch_pre_run(CPUState *cs)
     if (!kernel_irqchip || !kernel_irqchip->all) {
         inject_pic(cs);
     }
-    if (!lapic_in_kernel() && x86_apic_ops) {
+    if (!kvm_lapic_in_kernel() && x86_apic_ops) {
         kx(cs)->last_cr8 = x86_apic_ops->get_cr8(x86_cpu_get_apic(cs));
         run->cr8 = kx(cs)->last_cr8;
     }
@@ -1062,7 +470,7 @@ void kvm_arch_post_run(CPUState *cs)
     void *apic;
 
     x->if_flag = run->if_flag;
-    if (lapic_in_kernel() || !x86_apic_ops) {
+    if (kvm_lapic_in_kernel() || !x86_apic_ops) {
         return;
     }
     apic = x86_cpu_get_apic(cs);
@@ -1144,133 +552,4 @@ void kvm_arch_dump(CPUState *cs)
         bql_unlock();
     }
     fputs(text->str, stderr);
-}
-
-/* ---- gdb -------------------------------------------------------------------------------------- */
-
-/* Hardware breakpoints and watchpoints, for all vCPUs. */
-static struct {
-    vaddr addr, len;
-    int type;
-} hw_bp[4];
-static unsigned hw_bps;
-
-/* int3 in memory: what stood there. */
-typedef struct SwBp {
-    vaddr addr;
-    uint8_t saved;
-} SwBp;
-static GArray *sw_bps;
-
-void kvm_arch_update_debug(CPUState *cs)
-{
-    static const uint8_t kinds[] = { 0, 0, 1, 2, 3 }; /* DR7.R/W by gdb type */
-    struct kvm_guest_debug d = { 0 };
-
-    if (cs->singlestep) {
-        d.control = KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_SINGLESTEP;
-    }
-    if (sw_bps && sw_bps->len) {
-        d.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_SW_BP;
-    }
-    if (hw_bps) {
-        d.control |= KVM_GUESTDBG_ENABLE | KVM_GUESTDBG_USE_HW_BP;
-        d.arch.debugreg[7] = 0x600;
-        for (unsigned i = 0; i < hw_bps; i++) {
-            unsigned len = hw_bp[i].type == 1 ? 0 : hw_bp[i].len == 8
-                               ? 2 : hw_bp[i].len - 1;
-
-            d.arch.debugreg[i] = hw_bp[i].addr;
-            d.arch.debugreg[7] |= 2u << (i * 2) |
-                                  (hw_bp[i].type == 1
-                                       ? 0u : (unsigned)kinds[hw_bp[i].type])
-                                      << (16 + i * 4) |
-                                  len << (18 + i * 4);
-        }
-    }
-    kvm_vcpu_ioctl(cs, KVM_SET_GUEST_DEBUG, &d);
-}
-
-static void update_debug_work(CPUState *cs, void *opaque)
-{
-    kvm_arch_update_debug(cs);
-}
-
-static int patch(CPUState *cs, vaddr addr, uint8_t *old, uint8_t new)
-{
-    hwaddr pa;
-
-    accel->get_state(cs);
-    if (!x86_translate_debug(cpu_env(cs), addr, &pa) ||
-        address_space_read(&address_space_memory, pa, MEMTXATTRS_CPU, old,
-                           1)) {
-        return -EFAULT;
-    }
-    return address_space_write_rom(&address_space_memory, pa, &new, 1)
-               ? -EFAULT : 0;
-}
-
-static int sw_breakpoint(CPUState *cs, vaddr addr, bool add)
-{
-    uint8_t now;
-
-    if (!sw_bps) {
-        sw_bps = g_array_new(FALSE, FALSE, sizeof(SwBp));
-    }
-    for (guint i = 0; i < sw_bps->len; i++) {
-        SwBp *b = &g_array_index(sw_bps, SwBp, i);
-
-        if (b->addr == addr) {
-            int ret = add ? 0 : patch(cs, addr, &now, b->saved);
-
-            if (!add) {
-                g_array_remove_index_fast(sw_bps, i);
-            }
-            return ret;
-        }
-    }
-    if (!add) {
-        return -ENOENT;
-    }
-    SwBp b = { .addr = addr };
-    int ret = patch(cs, addr, &b.saved, 0xcc);
-
-    if (ret == 0) {
-        g_array_append_val(sw_bps, b);
-    }
-    return ret;
-}
-
-int kvm_arch_breakpoint(CPUState *cs, int type, vaddr addr, vaddr len,
-                        bool add)
-{
-    int ret = 0;
-
-    if (type == 0) {
-        ret = sw_breakpoint(cs, addr, add);
-    } else if (add) {
-        if (hw_bps == ARRAY_SIZE(hw_bp)) {
-            return -ENOBUFS;
-        }
-        if (type == 3 || (type > 1 && ((len & (len - 1)) || len > 8))) {
-            return -ENOSYS; /* x86 has no trap on reads alone */
-        }
-        hw_bp[hw_bps].addr = addr;
-        hw_bp[hw_bps].len = len;
-        hw_bp[hw_bps++].type = type;
-    } else {
-        unsigned i = 0;
-
-        while (i < hw_bps && (hw_bp[i].addr != addr || hw_bp[i].type != type)) {
-            i++;
-        }
-        if (i == hw_bps) {
-            return -ENOENT;
-        }
-        hw_bp[i] = hw_bp[--hw_bps];
-    }
-    CPU_FOREACH(cs) {
-        cpu_run_on(cs, update_debug_work, NULL);
-    }
-    return ret;
 }
