@@ -39,6 +39,10 @@ const MachineInfo *choose_machine(const VMConfig *cfg, Error **errp)
     }
     mi = machine_find(name);
     if (mi) {
+        if (mi->deprecated) {
+            warn_report("Machine type '%s' is deprecated: %s", mi->name,
+                        mi->deprecation_reason);
+        }
         return mi;
     }
     names = g_ptr_array_new();

@@ -15,6 +15,7 @@
 #include "exec/x86.h"
 #include "hw/acpi/piix4.h"
 #include "hw/i386/pc-int.h"
+#include "hw/i386/pc-machines.h"
 #include "hw/ide.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/kernel-irqchip.h"
@@ -284,24 +285,23 @@ static const Property pc_props[] = {
     PROP_END(),
 };
 
-#define PC_MACHINE(v, is_def, al) \
-    { .name = "pc-i440fx-" v, .alias = al, .is_default = is_def, \
-      .desc = "Standard PC (i440FX + PIIX, 1996)", \
-      .size = sizeof(PCMachineState), .max_cpus = 255, \
-      .default_ram_size = 128 * MiB, .default_ram_id = "pc.ram", \
-      .default_cpu = "qemu64-x86_64-cpu", .default_nic = "e1000", \
-      .default_display = "std", .has_hotpluggable_cpus = true, \
-      .numa_mem_supported = true, .props = pc_props, .init = pc_init, \
-      .ready = pc_ready }
-
-static const MachineInfo pc_machines[] = {
-    PC_MACHINE("7.2", true, "pc"),
+static const MachineInfo pc_machine = {
+    .desc = "Standard PC (i440FX + PIIX, 1996)",
+    .size = sizeof(PCMachineState),
+    .max_cpus = 255,
+    .default_ram_size = 128 * MiB,
+    .default_ram_id = "pc.ram",
+    .default_cpu = "qemu64-x86_64-cpu",
+    .default_nic = "e1000",
+    .default_display = "std",
+    .has_hotpluggable_cpus = true,
+    .props = pc_props,
+    .init = pc_init,
+    .ready = pc_ready,
 };
 
 static void pc_machine_register(void)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(pc_machines); i++) {
-        machine_register(&pc_machines[i]);
-    }
+    pc_machines_register(&pc_machine);
 }
 machine_init(pc_machine_register)

@@ -951,12 +951,24 @@ static const Property *make_props(const DeviceInfo *child, unsigned variant)
     return (const Property *)g_array_free(a, FALSE);
 }
 
+/* What the machine versions' tables name. */
+static const ObjectType vp_base = {
+    .name = "virtio-pci",
+    .parent = "pci-device",
+    .abstract = true,
+    .size = sizeof(VirtIOPCI),
+};
+
 void virtio_pci_register(const DeviceInfo *child)
 {
     static const char *const suffix[VARIANTS] = {
         "", "-transitional", "-non-transitional",
     };
     const VirtIOInfo *vi = child->bus_info;
+
+    if (!object_type_find(vp_base.name)) {
+        object_type_register(&vp_base);
+    }
 
     for (unsigned v = 0; v < VARIANTS && vi->pci_name; v++) {
         VirtIOPCIType *t;
@@ -982,6 +994,7 @@ void virtio_pci_register(const DeviceInfo *child)
             .name = g_strconcat(vi->pci_name, suffix[v], NULL),
             .desc = child->desc,
             .bus = BUS_PCI,
+            .parent = "virtio-pci",
             .category = child->category,
             .size = sizeof(VirtIOPCI),
             .props = make_props(child, v),
