@@ -65,7 +65,32 @@ void blocks_init(CPUX86State *env, uint64_t bytes)
     g_assert(env->bc->pool != MAP_FAILED);
     memset(env->jc, 0xff, sizeof(env->jc));
     memset(env->jjc, 0xff, sizeof(env->jjc));
-    env->jc_gen += UINT64_C(1) << 48; /* see x86_jc_flush() */
+    env->jc_gens[0] = env->jc_gens[1] = 1;
+    x86_jc_update(env);
+}
+
+void x86_jc_flush_mode(CPUX86State *env, int user)
+{
+    env->jc_gens[user]++;
+    if (unlikely(env->jc_gens[user] == JC_POISON >> 48)) {
+        env->jc_gens[user]++;
+    }
+    if (unlikely(!env->jc_gens[user])) {
+        /* Generation 0 is none: in it an empty entry (~0) would stand for a
+         * canonical address. */
+        memset(env->jc, 0xff, sizeof(env->jc));
+        memset(env->jjc, 0xff, sizeof(env->jjc));
+        env->jc_gens[user] = 1;
+    }
+    x86_jc_update(env);
+}
+
+void x86_jc_flush(CPUX86State *env)
+{
+    x86_jc_flush_mode(env, 0);
+    x86_jc_flush_mode(env, 1);
+    memset(env->code_pages, 0, sizeof(env->code_pages));
+    env->code_nonglobal = false;
 }
 
 void blocks_destroy(CPUX86State *env)

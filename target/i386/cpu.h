@@ -316,7 +316,12 @@ typedef struct CPUX86State {
         uint64_t ram_offset;
         bool readonly;
     } phys_cache[256];
-    uint64_t large_filter; /* VA >> shift of pieces of large pages */
+    /* Sets, by hash: 2 MB pages of which pieces are in the TLB; larger ones
+     * by VA >> 30; pages that code was fetched from since a jump flush. */
+    uint64_t large_2m[64], large_1g;
+    uint64_t code_pages[32];
+    uint16_t jc_gens[2];   /* of kernel and user: jc_gen has the present one */
+    bool code_nonglobal;   /* the kernel ran in a page that is not global */
     bool align_check;      /* AM and AC at CPL 3 */
     uint8_t ext;           /* EXT bit of error codes: external event */
     _Atomic bool logged;   /* some entry's stores are held back from a log */
@@ -674,19 +679,14 @@ static inline void x86_request_exit(CPUX86State *env)
     atomic_store(&env->exit_req, 1);
     atomic_store(&env->jc_key, JC_POISON);
 }
-/* Drops what jumps go through: a mapping changed. */
-static inline void x86_jc_flush(CPUX86State *env)
+/* Drops what jumps go through: a mapping changed.  In all of user code (1),
+ * kernel code (0). */
+void x86_jc_flush_mode(CPUX86State *env, int user);
+void x86_jc_flush(CPUX86State *env);
+static inline void x86_jc_update(CPUX86State *env)
 {
-    env->jc_gen += UINT64_C(1) << 48;
-    if (unlikely(!(env->jc_gen >> 48))) {
-        memset(env->jc, 0xff, sizeof(env->jc));
-        memset(env->jjc, 0xff, sizeof(env->jjc));
-        /* An empty entry (~0) is a canonical address in generation 0. */
-        env->jc_gen += UINT64_C(1) << 48;
-    }
-    if (unlikely(env->jc_gen >> 48 == JC_POISON >> 48)) {
-        env->jc_gen += UINT64_C(1) << 48;
-    }
+    env->jc_gen = (uint64_t)env->jc_gens[env->key & KEY_USER ? 1 : 0] << 48 |
+                  env->key;
 }
 uint64_t x86_code_epoch(void);
 /* The instruction's memory operand is on the stack segment. */

@@ -496,6 +496,18 @@ static void check_watch(CPUX86State *env, vaddr lin, unsigned size, bool write)
     }
 }
 
+static unsigned hash_2m(vaddr lin)
+{
+    return (lin >> 21 ^ lin >> 33) % (64 * ARRAY_SIZE(
+        ((CPUX86State *)NULL)->large_2m));
+}
+
+static unsigned hash_code(vaddr lin)
+{
+    return (lin >> 12 ^ lin >> 23) % (64 * ARRAY_SIZE(
+        ((CPUX86State *)NULL)->code_pages));
+}
+
 /* Fills the entry of @lin in @mode; raises when not allowed. */
 static struct tlb_info *tlb_fill(CPUX86State *env, vaddr lin, enum access acc,
                                  int mode)
@@ -513,7 +525,12 @@ static struct tlb_info *tlb_fill(CPUX86State *env, vaddr lin, enum access acc,
     info->flags = TLB_VALID | (w.global ? TLB_GLOBAL : 0) |
                   (w.shift > 12 ? TLB_LARGE : 0);
     if (w.shift > 12) {
-        env->large_filter |= BIT((lin >> w.shift) & 63);
+        if (w.shift == 21) {
+            unsigned k = hash_2m(lin);
+            env->large_2m[k / 64] |= BIT(k % 64);
+        } else {
+            env->large_1g |= BIT((lin >> 30) & 63);
+        }
     }
     if (!w.global) {
         unsigned n = env->fill_count[mode]++;
@@ -866,6 +883,9 @@ void x86_fetch_page(CPUX86State *env, vaddr lin, struct code_page *out)
         x86_raise_err(env, EXCP_GP, 0);
     }
     struct tlb_info *info = tlb_get(env, lin, ACC_FETCH, mode);
+    unsigned k = hash_code(lin);
+    env->code_pages[k / 64] |= BIT(k % 64);
+    env->code_nonglobal |= mode != MMU_USER && !(info->flags & TLB_GLOBAL);
     out->phys = info->phys;
     out->ram_offset = info->ram_offset;
     out->host = info->flags & TLB_MMIO
@@ -893,7 +913,8 @@ void x86_tlb_flush(CPUX86State *env)
         }
         env->fill_count[m] = 0;
     }
-    env->large_filter = 0;
+    memset(env->large_2m, 0, sizeof(env->large_2m));
+    env->large_1g = 0;
     phys_cache_clear(env);
     x86_jc_flush(env);
     x86_break(env);
@@ -921,36 +942,58 @@ void x86_tlb_flush_non_global(CPUX86State *env)
         }
         env->fill_count[m] = 0;
     }
-    x86_jc_flush(env);
+    x86_jc_flush_mode(env, 1);
+    if (env->code_nonglobal) {
+        x86_jc_flush(env);
+    }
     x86_break(env);
+}
+
+/* Entries @from.. (@n of them) that are pieces of the same 1 << @shift. */
+static bool drop_pieces(CPUX86State *env, vaddr lin, unsigned from, unsigned n,
+                        unsigned shift)
+{
+    bool any = false;
+
+    for (int m = 0; m < MMU_MODES; m++) {
+        for (unsigned i = from; i < from + n; i++) {
+            struct tlb_info *info = &env->tlb_info[m][i];
+            if ((info->flags & TLB_LARGE) &&
+                (info->vpage ^ lin) >> shift == 0) {
+                drop(env, m, i);
+                any = true;
+            }
+        }
+    }
+    return any;
 }
 
 void x86_tlb_flush_page(CPUX86State *env, vaddr lin)
 {
-    lin &= env->a_mask;
-    bool exec = false;
+    unsigned i = (lin >> 12) & (TLB_SIZE - 1), k;
+    bool jumps;
 
+    lin &= env->a_mask;
     for (int m = 0; m < MMU_MODES; m++) {
-        unsigned i = (lin >> 12) & (TLB_SIZE - 1);
         if (env->tlb_info[m][i].vpage == (lin & ~UINT64_C(0xfff))) {
-            exec |= env->tlb_info[m][i].flags & TLB_EXEC;
             drop(env, m, i);
         }
     }
+    k = hash_code(lin);
+    jumps = env->code_pages[k / 64] >> (k % 64) & 1;
     /* Other 4 KB pieces of a large page have gone with it. */
-    if (env->large_filter & (BIT((lin >> 21) & 63) | BIT((lin >> 22) & 63) |
-                             BIT((lin >> 30) & 63))) {
-        for (int m = 0; m < MMU_MODES; m++) {
-            for (unsigned i = 0; i < TLB_SIZE; i++) {
-                struct tlb_info *info = &env->tlb_info[m][i];
-                if ((info->flags & TLB_LARGE) &&
-                    (info->vpage ^ lin) >> 30 == 0) {
-                    drop(env, m, i);
-                }
-            }
-        }
+    k = hash_2m(lin);
+    if (env->large_2m[k / 64] >> (k % 64) & 1) {
+        jumps |= drop_pieces(env, lin, i & ~511u, 512, 21);
     }
-    x86_jc_flush(env);
+    if (env->large_1g >> ((lin >> 30) & 63) & 1) {
+        jumps |= drop_pieces(env, lin, 0, TLB_SIZE, 30);
+    }
+    if (jumps && (lin >> 63 || env->code_nonglobal)) {
+        x86_jc_flush(env);
+    } else if (jumps) {
+        x86_jc_flush_mode(env, 1);
+    }
     x86_break(env);
 }
 

@@ -119,7 +119,7 @@ void x86_update_mode(CPUX86State *env)
                (protected_mode(env) ? 0 : KEY_REAL) |
                (env->mmu_idx == MMU_KSMAP ? KEY_KSMAP : 0) | unit_key(env) |
                wide_key(env, R_FS, KEY_FS) | wide_key(env, R_GS, KEY_GS);
-    env->jc_gen = (env->jc_gen & ~UINT64_C(0xfff)) | env->key;
+    x86_jc_update(env);
     x86_break(env);
 }
 
