@@ -21,6 +21,34 @@ static void add_device_name(const ObjectType *t, void *opaque)
     }
 }
 
+/* QEMU's names of what is left out on purpose, by how they begin. */
+static const char *why_absent(const char *driver)
+{
+    static const struct {
+        const char *prefix, *why;
+    } absent[] = {
+        { "scsi-block", "the host's SCSI devices are not passed on" },
+        { "scsi-generic", "the host's SCSI devices are not passed on" },
+        { "vhost-", "devices of other processes and of the host's kernel are "
+                    "not supported" },
+        { "virtio-9p", "there is no 9p file server" },
+        { "virtio-crypto", "there is no crypto back end" },
+        { "virtio-gpu", "use VGA or cirrus-vga" },
+        { "virtio-vga", "use VGA or cirrus-vga" },
+        { "virtio-input-host", "the host's input devices are not passed on" },
+        { "virtio-iommu", "this machine has no IOMMU" },
+        { "virtio-mem", "use pc-dimm" },
+        { "virtio-pmem", "use pc-dimm" },
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
+        if (g_str_has_prefix(driver, absent[i].prefix)) {
+            return absent[i].why;
+        }
+    }
+    return NULL;
+}
+
 static const DeviceInfo *find_type(const char *driver, Error **errp)
 {
     const DeviceInfo *info = device_info_find(driver);
@@ -41,6 +69,11 @@ static const DeviceInfo *find_type(const char *driver, Error **errp)
     }
     if (info) {
         return info;
+    }
+    if (why_absent(driver)) {
+        error_setg(errp, "device '%s' is not supported: %s", driver,
+                   why_absent(driver));
+        return NULL;
     }
     names = g_ptr_array_new();
     object_type_foreach(add_device_name, names);
