@@ -112,6 +112,7 @@ struct BlockDriver {
     int (*probe)(const uint8_t *buf, size_t len, const char *filename);
     bool supports_backing;
     bool is_internal;     /* not for -blockdev */
+    bool zero_past_end;   /* what was never written behind the end is zero */
 
     /* Takes its keys out of @opts (leftovers are errors of the caller's), opens
      * children by node_open_child()/node_open_backing(), sets n->length. */
@@ -186,6 +187,12 @@ struct BlockDriver {
     /* Between two nodes of this driver, by the host; -ENOTSUP: cannot. */
     int (*copy_range)(BlockNode *from, uint64_t src, BlockNode *to,
                       uint64_t dst, uint64_t bytes);
+
+    /* blkdebug: an event of a format above; breakpoints.  0 or -errno. */
+    void (*debug_event)(BlockNode *n, const char *event);
+    int (*debug_break)(BlockNode *n, const char *event, const char *tag);
+    int (*debug_resume)(BlockNode *n, const char *tag, bool remove);
+    bool (*debug_held)(BlockNode *n, const char *tag);
 
     /* Persistent bitmaps: see dirty-bitmap functions below. */
     bool (*can_store_bitmap)(BlockNode *n, const char *name,
@@ -319,6 +326,14 @@ char *node_describe(const BlockNode *n);
 /* Keeps workers out of the whole graph, so that it can change; nests.  BQL. */
 void block_pause_begin(void);
 void block_pause_end(void);
+
+/* A format announces what it is about to do, by QEMU's names ("l2_load"). */
+static inline void node_debug_event(BlockNode *n, const char *event)
+{
+    if (n->drv->debug_event) {
+        n->drv->debug_event(n, event);
+    }
+}
 
 /* Marks the image damaged: no writes from now on; tells the user once. */
 void node_mark_corrupt(BlockNode *n, bool fatal, int64_t offset, int64_t size,

@@ -758,6 +758,7 @@ static const BlockCreateOpt file_create_opts[] = {
 static const BlockDriver driver_file = {
     .name = "file",
     .protocol = "file",
+    .zero_past_end = true,
     .open = file_open,
     .create = file_create,
     .create_opts = file_create_opts,

@@ -377,7 +377,7 @@ static BlockNode *open_with(const BlockDriver *drv, QObject *opts,
 
 BlockNode *node_open(QObject *opts, unsigned flags, Error **errp)
 {
-    g_autoptr(QObject) own = opts;
+    g_autoptr(QObject) own G_GNUC_UNUSED = opts;
     g_autofree char *driver = NULL;
     const BlockDriver *drv;
     BlockNode *file = NULL, *n = NULL;

@@ -97,8 +97,11 @@ void qcow2_cache_destroy(Qcow2Cache *c)
 
 int qcow2_cache_write_one(Qcow2State *s, Qcow2Cache *c, Qcow2Slice *sl)
 {
-    int ret = node_pwrite(qcow2_file(s), sl->offset, sl->data, c->bytes);
+    int ret;
 
+    node_debug_event(qcow2_file(s), c == &s->rbc ? "refblock_update_part"
+                                                 : "l2_update");
+    ret = node_pwrite(qcow2_file(s), sl->offset, sl->data, c->bytes);
     if (ret == 0) {
         qcow2_cache_cleaned(c, sl);
     }
@@ -204,6 +207,8 @@ int qcow2_cache_get(Qcow2State *s, Qcow2Cache *c, uint64_t offset, bool blank,
     if (blank) {
         memset(sl->data, 0, c->bytes);
     } else {
+        node_debug_event(qcow2_file(s), c == &s->rbc ? "refblock_load"
+                                                     : "l2_load");
         ret = node_pread(qcow2_file(s), offset, sl->data, c->bytes);
         if (ret < 0) {
             free(sl->data);

@@ -168,7 +168,7 @@ static void check_l2(Check *c, uint64_t table)
         if (!host) {
             continue;
         }
-        if (c->active && (s->extl2 ? (uint32_t)bits != 0 : !(e & QCOW2_ZERO))) {
+        if (c->active && (s->extl2 || !(e & QCOW2_ZERO))) {
             c->res->allocated_clusters++;
             if (c->next_host && host != c->next_host) {
                 c->res->fragmented_clusters++;
@@ -206,7 +206,7 @@ static void check_l1(Check *c, uint64_t offset, uint32_t size)
             }
             if ((c->fix & BLK_FIX_ERRORS) &&
                 write_entry(c, offset + (uint64_t)i * 8, 0)) {
-                if (offset == s->l1_offset) {
+                if (c->active && i < s->l1_size) {
                     s->l1[i] = 0;
                 }
                 c->res->corruptions--;
@@ -309,9 +309,8 @@ static void walk(Check *c)
 
 /* ---- comparing ----------------------------------------------------------------- */
 
-static void compare(Check *c) REQUIRES(c->s->lock)
+static void compare(Check *c, Qcow2State *s) REQUIRES(s->lock)
 {
-    Qcow2State *s = c->s;
     uint64_t highest = 0;
 
     for (uint64_t i = 0; i < c->n; i++) {
@@ -362,9 +361,8 @@ static void flag_error(Check *c, uint64_t at, uint64_t entry, bool one,
 }
 
 /* Flags of the active tree against the refcounts in the file. */
-static void check_flags(Check *c) REQUIRES(c->s->lock)
+static void check_flags(Check *c, Qcow2State *s) REQUIRES(s->lock)
 {
-    Qcow2State *s = c->s;
     unsigned step = s->l2_entry_size / 8;
 
     for (uint32_t i = 0; i < s->l1_size; i++) {
@@ -415,9 +413,9 @@ static bool wants_repair(const Check *c)
 
 /* A refcount structure that says what was counted (and, when only leaks are to
  * go, keeps what is too low). */
-static bool rewrite_refcounts(Check *c, Error **errp) REQUIRES(c->s->lock)
+static bool rewrite_refcounts(Check *c, Qcow2State *s, Error **errp)
+    REQUIRES(s->lock)
 {
-    Qcow2State *s = c->s;
     Qcow2Txn *t = qcow2_txn_begin(s, s->refcount_order, false, errp);
 
     if (!t) {
@@ -446,9 +444,8 @@ static bool rewrite_refcounts(Check *c, Error **errp) REQUIRES(c->s->lock)
     return qcow2_txn_commit(t, errp);
 }
 
-static int run(Check *c) REQUIRES(c->s->lock)
+static int run(Check *c, Qcow2State *s) REQUIRES(s->lock)
 {
-    Qcow2State *s = c->s;
     BlockCheck *res = c->res;
     int64_t leaks, errors;
     Error *err = NULL;
@@ -460,11 +457,11 @@ static int run(Check *c) REQUIRES(c->s->lock)
     }
     errors = res->corruptions;
     leaks = res->leaks;
-    compare(c);
+    compare(c, s);
     errors = res->corruptions - errors;
     leaks = res->leaks - leaks;
     if (wants_repair(c) && (leaks || errors || c->rebuild)) {
-        if (!rewrite_refcounts(c, &err)) {
+        if (!rewrite_refcounts(c, s, &err)) {
             fprintf(stderr, "ERROR: could not rewrite the reference counts: "
                     "%s\n", error_get_pretty(err));
             error_free(err);
@@ -479,7 +476,7 @@ static int run(Check *c) REQUIRES(c->s->lock)
         }
     }
     qcow2_cache_empty(&s->l2c);
-    check_flags(c);
+    check_flags(c, s);
     qcow2_cache_empty(&s->l2c);
     if (c->fix && res->check_errors == 0 && res->corruptions == 0 &&
         (res->leaks == 0 || !(s->incompat & INCOMPAT_DIRTY)) &&
@@ -520,7 +517,7 @@ int qcow2_check(BlockNode *n, BlockCheck *res, unsigned fix)
         mutex_unlock(&s->lock);
         return -ENOMEM;
     }
-    ret = run(&c);
+    ret = run(&c, s);
     mutex_unlock(&s->lock);
     g_free(c.refs);
     return ret;

@@ -48,6 +48,7 @@ static int read_backing(Qcow2State *s, uint64_t offset, uint64_t bytes,
         block_vec_zero(v, bytes);
         return 0;
     }
+    node_debug_event(qcow2_file(s), "read_backing_aio");
     return node_preadv(s->n->backing->node, offset, bytes, v, 0);
 }
 
@@ -66,6 +67,7 @@ static int read_compressed(Qcow2State *s, uint64_t entry, uint64_t skip,
     if (!in) {
         return -ENOMEM;
     }
+    node_debug_event(qcow2_file(s), "read_compressed");
     ret = node_pread(qcow2_file(s), offset, in, csize);
     if (ret < 0) {
         return ret;
@@ -103,6 +105,7 @@ static int read_piece(Qcow2State *s, const Qcow2Map *m, uint64_t offset,
         return read_compressed(s, m->entry, qcow2_into_cluster(s, offset),
                                m->bytes, v);
     case QCOW2_NORMAL:
+        node_debug_event(qcow2_file(s), "read_aio");
         return node_preadv(s->data, m->host, m->bytes, v, 0);
     }
     return -EIO;
@@ -272,6 +275,7 @@ static int read_around(Qcow2State *s, const Alloc *a, uint64_t from,
                    tail ? a->last_bitmap : a->first_bitmap, from)) {
         return 0;
     }
+    node_debug_event(qcow2_file(s), "cow_read");
     *buf = node_buffer(s->data, to - from);
     if (!*buf) {
         return -ENOMEM;
@@ -293,6 +297,7 @@ static int write_around(Qcow2State *s, uint64_t host, uint64_t bytes,
     size_t covered;
     int n = 0;
 
+    node_debug_event(qcow2_file(s), head || tail ? "cow_write" : "write_aio");
     if (!head && !tail) {
         return node_pwritev(s->data, host + head_len, bytes, v, 0);
     }
@@ -446,6 +451,7 @@ static int write_locked(Qcow2State *s, uint64_t offset, uint64_t bytes,
             }
             if (qcow2_range_try(s, &r, offset, m.bytes, false)) {
                 mutex_unlock(&s->lock);
+                node_debug_event(qcow2_file(s), "write_aio");
                 ret = node_pwritev(s->data, m.host, m.bytes, v, 0);
                 mutex_lock(&s->lock);
                 qcow2_range_end(s, &r);
@@ -764,6 +770,7 @@ static int write_one_compressed(Qcow2State *s, uint64_t offset, uint8_t *data,
     ret = at < 0 ? at : qcow2_check_overlap(s, at, len);
     if (ret == 0) {
         mutex_unlock(&s->lock);
+        node_debug_event(qcow2_file(s), "write_compressed");
         ret = node_pwrite(qcow2_file(s), at, out, len);
         mutex_lock(&s->lock);
     }
@@ -827,6 +834,22 @@ int qcow2_pwritev_compressed(BlockNode *n, uint64_t offset, uint64_t bytes,
 
 /* ---- the rest --------------------------------------------------------------------- */
 
+/* Was the image preallocated, so that looking for holes pays?  Asked once. */
+static bool mostly_holes(Qcow2State *s)
+{
+    int known = s->sparse_file;
+
+    if (known == 0) {
+        int64_t have = node_allocated_size(s->data);
+        int64_t len = s->data->length;
+
+        known = have >= 0 && have + MAX(len / 10, (int64_t)s->cluster_size) <=
+                len ? 1 : -1;
+        s->sparse_file = known;
+    }
+    return known > 0;
+}
+
 int qcow2_block_status(BlockNode *n, bool want_zero, uint64_t offset,
                        uint64_t bytes, uint64_t *pnum, uint64_t *map,
                        BlockNode **file)
@@ -875,7 +898,7 @@ int qcow2_block_status(BlockNode *n, bool want_zero, uint64_t offset,
     case QCOW2_NORMAL:
         st = BLK_ST_DATA;
         /* Space set aside in the file may be one of its holes. */
-        if (want_zero) {
+        if (want_zero && mostly_holes(s)) {
             st |= BLK_ST_RECURSE;
         }
         break;

@@ -78,6 +78,7 @@ static int fill_table(Qcow2State *s, uint64_t to, uint64_t from)
     uint8_t *buf = node_buffer(qcow2_file(s), s->cluster_size);
     int ret = buf ? 0 : -ENOMEM;
 
+    node_debug_event(qcow2_file(s), "l2_alloc_write");
     if (ret == 0 && from) {
         /* The cache may be newer than the file. */
         for (uint64_t o = 0; o < s->cluster_size && ret == 0;
@@ -226,6 +227,17 @@ int qcow2_map(Qcow2State *s, uint64_t offset, uint64_t bytes, Qcow2Map *m)
         }
         pos += type == QCOW2_COMPRESSED_DATA
                    ? s->cluster_size - qcow2_into_cluster(s, pos) : sub_size;
+        if (type == QCOW2_NORMAL && !s->extl2) { /* the rest of a long run */
+            const uint64_t *next = (const uint64_t *)l2.slice->data + l2.index;
+
+            for (i = pos >> s->cluster_bits; pos < end; i++) {
+                entry += s->cluster_size;
+                if (be64toh(next[i]) != entry) {
+                    break;
+                }
+                pos += s->cluster_size;
+            }
+        }
     }
     qcow2_l2_put(&l2);
     m->bytes = MIN(pos - within, bytes);

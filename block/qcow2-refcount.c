@@ -188,6 +188,7 @@ static int grow_table(Qcow2State *s, uint64_t want) REQUIRES(s->lock)
     uint8_t hdr[12];
     int ret = 0;
 
+    node_debug_event(qcow2_file(s), "reftable_grow");
     entries = MAX(want + 1, (uint64_t)s->rt_size + s->rt_size / 2);
     do {
         uint64_t had = blocks;
@@ -286,6 +287,7 @@ static int slice_for_write(Qcow2State *s, uint64_t cluster, Qcow2Slice **out)
         uint64_t block = first << s->cluster_bits;
         uint64_t end = block + s->cluster_size;
 
+        node_debug_event(qcow2_file(s), "refblock_alloc");
         if (first == 0) {
             return qcow2_corrupt(s, -1, -1, "the first refcount block is "
                                  "missing");
@@ -362,7 +364,7 @@ int qcow2_add_refcount(Qcow2State *s, uint64_t first, uint64_t count,
 static int find_free(Qcow2State *s, uint64_t from, uint64_t want,
                      uint64_t *first, uint64_t *got) REQUIRES(s->lock)
 {
-    uint64_t per = slice_counts(s), c = from;
+    uint64_t per = slice_counts(s), c = MAX(from, 1); /* never the header */
     uint64_t limit = (uint64_t)BLK_MAX_LENGTH >> s->cluster_bits;
 
     *got = 0;
@@ -423,8 +425,10 @@ static bool is_fresh(Qcow2State *s, uint64_t first, uint64_t count)
 int64_t qcow2_alloc(Qcow2State *s, uint64_t want, uint64_t *got, bool *fresh)
 {
     uint64_t first = 0;
-    int ret = find_free(s, s->free_hint, want, &first, got);
+    int ret;
 
+    node_debug_event(qcow2_file(s), "cluster_alloc");
+    ret = find_free(s, s->free_hint, want, &first, got);
     if (ret == 0) {
         ret = qcow2_add_refcount(s, first, *got, 1);
     }
@@ -433,7 +437,12 @@ int64_t qcow2_alloc(Qcow2State *s, uint64_t want, uint64_t *got, bool *fresh)
     }
     s->free_hint = first + *got;
     *fresh = is_fresh(s, first, *got);
-    return first << s->cluster_bits;
+    if (!*fresh) {
+        /* Refcounts may be wrong: not into metadata that is in use. */
+        ret = qcow2_check_overlap(s, first << s->cluster_bits,
+                                  *got << s->cluster_bits);
+    }
+    return ret < 0 ? ret : (int64_t)(first << s->cluster_bits);
 }
 
 int64_t qcow2_alloc_exact(Qcow2State *s, uint64_t count)
@@ -462,8 +471,11 @@ int64_t qcow2_alloc_exact(Qcow2State *s, uint64_t count)
     if (from == s->free_hint || first == s->free_hint) {
         s->free_hint = first + count;
     }
-    is_fresh(s, first, count);
-    return first << s->cluster_bits;
+    if (!is_fresh(s, first, count)) {
+        ret = qcow2_check_overlap(s, first << s->cluster_bits,
+                                  count << s->cluster_bits);
+    }
+    return ret < 0 ? ret : (int64_t)(first << s->cluster_bits);
 }
 
 int64_t qcow2_alloc_bytes(Qcow2State *s, uint32_t bytes)
@@ -547,6 +559,7 @@ void qcow2_free_later(Qcow2State *s, uint64_t offset, uint64_t bytes,
 void qcow2_free_now(Qcow2State *s, uint64_t offset, uint64_t bytes)
 {
     if (bytes) {
+        node_debug_event(qcow2_file(s), "cluster_free");
         qcow2_cache_forget(&s->l2c, offset, bytes);
         qcow2_add_refcount(s, offset >> s->cluster_bits,
                            qcow2_bytes_to_clusters(s, bytes), -1);
@@ -559,9 +572,40 @@ static void discard_host(Qcow2State *s, uint64_t first, uint64_t count)
                   count << s->cluster_bits); /* a hint: may fail */
 }
 
+static int by_place(gconstpointer a, gconstpointer b)
+{
+    const Qcow2Free *x = a, *y = b;
+
+    if (x->kind != y->kind) {
+        return x->kind < y->kind ? -1 : 1;
+    }
+    return x->first < y->first ? -1 : x->first > y->first;
+}
+
+/* In the file's order, neighbours together: fewer holes to punch. */
+static void sort_frees(GArray *frees)
+{
+    guint n = 0;
+
+    g_array_sort(frees, by_place);
+    for (guint i = 1; i < frees->len; i++) {
+        Qcow2Free *f = &g_array_index(frees, Qcow2Free, i);
+        Qcow2Free *last = &g_array_index(frees, Qcow2Free, n);
+
+        if (f->kind == last->kind && last->first + last->count == f->first) {
+            last->count += f->count;
+        } else {
+            g_array_index(frees, Qcow2Free, ++n) = *f;
+        }
+    }
+    g_array_set_size(frees, MIN(n + 1, frees->len));
+}
+
 int qcow2_apply_frees(Qcow2State *s, GArray *frees)
 {
     int first_error = 0;
+
+    sort_frees(frees);
 
     for (guint i = 0; i < frees->len; i++) {
         Qcow2Free *f = &g_array_index(frees, Qcow2Free, i);

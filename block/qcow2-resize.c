@@ -80,10 +80,9 @@ static void wait_idle(Qcow2State *s) REQUIRES(s->lock)
     }
 }
 
-static bool change_size(BlockNode *n, uint64_t bytes, const char *prealloc,
-                        Error **errp)
+static bool change_size(Qcow2State *s, uint64_t bytes, const char *prealloc,
+                        Error **errp) REQUIRES(s->lock)
 {
-    Qcow2State *s = n->state;
     uint64_t old = s->size, old_end = ROUND_UP(old, s->cluster_size);
     uint64_t new_end = ROUND_UP(bytes, s->cluster_size);
     int ret;
@@ -170,7 +169,7 @@ bool qcow2_truncate(BlockNode *n, uint64_t bytes, bool exact,
             ok = false;
         }
     }
-    ok = ok && change_size(n, bytes, prealloc, errp);
+    ok = ok && change_size(s, bytes, prealloc, errp);
     mutex_unlock(&s->lock);
     if (ok && bytes > old && n->backing && n->backing->node->length > old) {
         /* The part of the backing file that would now show. */

@@ -396,7 +396,9 @@ static bool do_create(Qcow2State *s, BlockSnapshotInfo *info, Error **errp)
         .icount = info->icount,
     };
     list = g_new0(Qcow2Snapshot, s->nb_snapshots + 1);
-    memcpy(list, s->snapshots, s->nb_snapshots * sizeof(*list));
+    if (s->nb_snapshots) {
+        memcpy(list, s->snapshots, s->nb_snapshots * sizeof(*list));
+    }
     list[s->nb_snapshots] = sn;
     if (!write_table(t, list, s->nb_snapshots + 1, &offset, &bytes, errp) ||
         !qcow2_txn_set_l1(t, l1, s->l1_size, errp)) {
@@ -523,6 +525,10 @@ bool qcow2_snapshot_goto(BlockNode *n, const char *id, Error **errp)
     int i;
 
     if (refuse(s, errp)) {
+        return false;
+    }
+    if (n->nbitmaps) { /* they would not know of the change */
+        error_setg(errp, "Device has active dirty bitmaps");
         return false;
     }
     mutex_lock(&s->lock);

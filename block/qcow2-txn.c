@@ -110,6 +110,11 @@ Qcow2Txn *qcow2_txn_begin(Qcow2State *s, unsigned order, bool load,
     int64_t len;
     int ret = 0;
 
+    if (s->n->corrupt) {
+        error_setg(errp, "The image takes no more changes; it has to be opened "
+                   "anew");
+        return NULL;
+    }
     while (s->wb_busy) {
         cond_wait(&s->cond, &s->lock);
     }
@@ -185,7 +190,7 @@ int64_t qcow2_txn_alloc(Qcow2Txn *t, uint64_t bytes, Error **errp)
 {
     Qcow2State *s = t->s;
     uint64_t count = qcow2_bytes_to_clusters(s, bytes), run = 0;
-    uint64_t c = t->hint;
+    uint64_t c = MAX(t->hint, 1); /* never the header */
 
     for (; run < count; c++) {
         run = c < t->n && bit_get(t->busy, c) ? 0 : run + 1;
@@ -197,6 +202,8 @@ int64_t qcow2_txn_alloc(Qcow2Txn *t, uint64_t bytes, Error **errp)
     if (!reserve(t, c + count, errp)) {
         return -ENOMEM;
     }
+    /* Written even if the transaction fails: not fresh any more. */
+    s->fresh_end = MAX(s->fresh_end, (c + count) << s->cluster_bits);
     for (uint64_t i = c; i < c + count; i++) {
         bit_set(t->busy, i);
         qcow2_rc_put(t->order, t->now, i, 1);
@@ -309,15 +316,15 @@ static int block_changed(Qcow2Txn *t, const NewTable *nt, uint64_t k,
     size_t bytes = s->cluster_size;
     int ret;
 
+    if (block_is_zero(t, nt, k)) {
+        return 0;
+    }
     if (!keep || !nt->rt[k]) {
-        return nt->rt[k] || !block_is_zero(t, nt, k);
+        return 1;
     }
     ret = node_pread(qcow2_file(s), nt->rt[k], buf, bytes);
     if (ret < 0) {
         return ret;
-    }
-    if ((k << nt->rb_bits) >= t->room) {
-        return !buffer_is_zero(buf, bytes);
     }
     return memcmp(buf, t->now + k * bytes, bytes) != 0;
 }
@@ -335,6 +342,13 @@ static bool grow_new_table(Qcow2Txn *t, NewTable *nt, Error **errp)
     memset(nt->written + nt->size, 0, want - nt->size);
     nt->size = want;
     return true;
+}
+
+static void drop_block(Qcow2Txn *t, uint64_t at)
+{
+    if (qcow2_txn_get(t, at >> t->s->cluster_bits)) {
+        qcow2_txn_ref(t, at, t->s->cluster_size, -1, NULL);
+    }
 }
 
 /* Places for everything that has to be written; until nothing changes. */
@@ -356,6 +370,12 @@ static bool place_blocks(Qcow2Txn *t, NewTable *nt, bool keep, Error **errp)
             if (nt->written[k]) {
                 continue;
             }
+            if (nt->rt[k] && block_is_zero(t, nt, k)) {
+                drop_block(t, nt->rt[k]); /* no block: all counts are zero */
+                nt->rt[k] = 0;
+                again = true;
+                continue;
+            }
             ret = block_changed(t, nt, k, keep, buf);
             if (ret < 0) {
                 error_setg_errno(errp, -ret, "Could not read a refcount block");
@@ -364,9 +384,8 @@ static bool place_blocks(Qcow2Txn *t, NewTable *nt, bool keep, Error **errp)
             if (!ret) {
                 continue;
             }
-            if (keep && nt->rt[k] &&
-                !qcow2_txn_ref(t, nt->rt[k], s->cluster_size, -1, errp)) {
-                return false;
+            if (keep && nt->rt[k]) {
+                drop_block(t, nt->rt[k]);
             }
             at = qcow2_txn_alloc(t, s->cluster_size, errp);
             if (at < 0) {
@@ -413,9 +432,7 @@ static bool write_blocks(Qcow2Txn *t, NewTable *nt, Error **errp)
         error_setg_errno(errp, -ret, "Could not write refcount blocks");
         return false;
     }
-    return qcow2_txn_write_table(t, nt->at, nt->rt,
-                                 (nt->clusters << s->cluster_bits) / 8 >
-                                 nt->size ? nt->size : nt->size, errp);
+    return qcow2_txn_write_table(t, nt->at, nt->rt, nt->size, errp);
 }
 
 /* What the switch freed: holes in the file, if that is wanted. */

@@ -33,6 +33,7 @@ int qcow2_sync(Qcow2State *s)
 {
     int ret = s->data_edge ? node_flush(s->data) : 0;
 
+    node_debug_event(qcow2_file(s), "flush_to_disk");
     return ret < 0 ? ret : node_flush(qcow2_file(s));
 }
 
@@ -120,6 +121,7 @@ static int write_step_b(Qcow2State *s, Writeback *w) REQUIRES(s->lock)
     for (guint i = 0; i < w->late->len && ret == 0; i++) {
         LateSlice *late = &g_array_index(w->late, LateSlice, i);
 
+        node_debug_event(qcow2_file(s), "l2_update");
         ret = node_pwrite(qcow2_file(s), late->slice->offset,
                           late->copy ? late->copy : late->slice->data,
                           s->l2c.bytes);
@@ -127,6 +129,7 @@ static int write_step_b(Qcow2State *s, Writeback *w) REQUIRES(s->lock)
     for (guint i = 0; i < w->l1->len && ret == 0; i++) {
         Qcow2L1Change *c = &g_array_index(w->l1, Qcow2L1Change, i);
 
+        node_debug_event(qcow2_file(s), "l1_update");
         ret = write_table_entry(s, w->l1_offset, c->index, c->entry);
     }
     return ret;
@@ -172,6 +175,10 @@ int qcow2_writeback(Qcow2State *s, bool keep_lock, bool durable)
     bool ordered;
     int ret = 0;
 
+    node_debug_event(qcow2_file(s), "flush_to_os");
+    if (s->n->corrupt) {
+        return -EIO;
+    }
     while (s->wb_busy) {
         if (keep_lock) {
             return -EBUSY;

@@ -333,7 +333,7 @@ static bool open_all(BlockNode *n, QObject *opts, Error **errp)
         error_setg_errno(errp, -len, "Could not get image size");
         return false;
     }
-    s->file_zero_init = !strcmp(qcow2_file(s)->drv->name, "file");
+    s->file_zero_init = qcow2_file(s)->drv->zero_past_end;
     s->fresh_end = ROUND_UP((uint64_t)len, s->cluster_size);
     if (!read_table(s, s->l1_offset, s->l1_size, &s->l1, "L1 table", errp) ||
         !read_table(s, s->rt_offset, s->rt_size, &s->rt,

@@ -219,6 +219,7 @@ typedef struct Qcow2State {
 
     /* Options. */
     bool lazy;             /* refcounts are left to a repair */
+    _Atomic int sparse_file; /* 1: much of it is holes, -1: no, 0: unknown */
     bool file_zero_init;   /* past its end the file reads as zeroes */
     bool pass_discard[3];  /* by Qcow2FreeKind */
     unsigned overlap;      /* OVERLAP_x */
@@ -368,7 +369,7 @@ int qcow2_check_overlap(Qcow2State *s, uint64_t offset, uint64_t bytes)
     REQUIRES(s->lock);
 void qcow2_meta_add(Qcow2State *s, uint64_t offset, uint64_t bytes)
     REQUIRES(s->lock);
-void qcow2_meta_forget(Qcow2State *s) REQUIRES(s->lock);
+void qcow2_meta_forget(Qcow2State *s);
 void qcow2_compressed_extent(const Qcow2State *s, uint64_t entry,
                              uint64_t *offset, uint32_t *bytes);
 

@@ -173,18 +173,44 @@ static int64_t wait_for(Throttle *t, bool write)
     return wait;
 }
 
-static void pay(Throttle *t, const BlockRequest *r)
+static void pay_for(Throttle *t, bool write, uint64_t bytes)
 {
-    bool write = is_write(r);
-    double ops = t->cfg.op_size && r->bytes > t->cfg.op_size
-                     ? (double)r->bytes / t->cfg.op_size : 1;
+    double ops = t->cfg.op_size && bytes > t->cfg.op_size
+                     ? (double)bytes / t->cfg.op_size : 1;
 
     for (int i = 0; i < 4; i++) {
         ThrottleBucket *b = &t->cfg.b[buckets_of[write][i]];
-        double units = i % 2 ? ops : (double)r->bytes;
+        double units = i % 2 ? ops : (double)bytes;
 
         b->level += units;
         b->burst_level += units;
+    }
+}
+
+static void pay(Throttle *t, const BlockRequest *r)
+{
+    pay_for(t, is_write(r), r->bytes);
+}
+
+void throttle_wait(Throttle *t, bool write, uint64_t bytes)
+{
+    for (;;) {
+        int64_t wait = 0;
+
+        mutex_lock(&t->lock);
+        if (throttle_enabled(&t->cfg)) {
+            leak(t, clock_ns(CLOCK_REALTIME_NS));
+            wait = wait_for(t, write);
+            if (wait == 0) {
+                pay_for(t, write, bytes);
+            }
+        }
+        mutex_unlock(&t->lock);
+        if (wait == 0) {
+            return;
+        }
+        /* In short steps: the limits may change meanwhile. */
+        g_usleep(MIN(wait / 1000 + 1, 20000));
     }
 }
 
@@ -294,6 +320,18 @@ void throttle_release(Throttle *t, BlockBackend *blk)
         list_remove(&r->node);
         blk_request_start(r);
     }
+}
+
+bool throttle_group_exists(const char *name)
+{
+    Throttle *t;
+
+    list_foreach (t, &groups, node) {
+        if (!strcmp(t->name, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 Throttle *throttle_group_ref(const char *name)

@@ -49,6 +49,9 @@ bool throttle_take_opts(QObject *opts, ThrottleConfig *cfg, char **group,
 /* The group of that name, made when it is new, for a holder of its own. */
 Throttle *throttle_group_ref(const char *name);
 void throttle_group_unref(Throttle *t);
+bool throttle_group_exists(const char *name);
+/* On a worker: sleeps until a request of that size may go, and pays. */
+void throttle_wait(Throttle *t, bool write, uint64_t bytes);
 /* Joins the group of that name (made when it is new); NULL leaves. */
 void blk_set_throttle_group(BlockBackend *blk, const char *name);
 void throttle_set(Throttle *t, const ThrottleConfig *cfg);

@@ -941,42 +941,60 @@ static int cmd_sigraise(int argc, char **argv)
 
 /* ---- breakpoints of blkdebug -------------------------------------------------------- */
 
-static int with_debug(int (*fn)(BlockNode *, const char *, const char *),
-                      const char *a, const char *b, const char *what)
+/* The node below that has them, or NULL. */
+static BlockNode *debug_node(void)
 {
-    int ret = fn ? fn(blk_node(io_image()), a, b) : -ENOTSUP;
+    BlockNode *n = blk_node(io_image());
 
+    while (n && !n->drv->debug_break) {
+        n = n->file ? n->file->node : NULL;
+    }
+    return n;
+}
+
+static int failed(int ret, const char *what)
+{
     if (ret < 0) {
         printf("%s: %s\n", what, strerror(-ret));
     }
     return ret;
 }
 
-static int no_debug(BlockNode *n, const char *a, const char *b)
-{
-    return -ENOTSUP;
-}
-
 static int cmd_break(int argc, char **argv)
 {
-    return with_debug(no_debug, argv[1], argv[2], "Could not set breakpoint");
+    BlockNode *n = debug_node();
+
+    return failed(n ? n->drv->debug_break(n, argv[1], argv[2]) : -ENOTSUP,
+                  "Could not set breakpoint");
 }
 
 static int cmd_remove_break(int argc, char **argv)
 {
-    return with_debug(no_debug, argv[1], NULL,
-                      "Could not remove breakpoint");
+    BlockNode *n = debug_node();
+
+    return failed(n ? n->drv->debug_resume(n, argv[1], true) : -ENOTSUP,
+                  "Could not remove breakpoint");
 }
 
 static int cmd_resume(int argc, char **argv)
 {
-    return with_debug(no_debug, argv[1], NULL, "Could not resume request");
+    BlockNode *n = debug_node();
+
+    return failed(n ? n->drv->debug_resume(n, argv[1], false) : -ENOTSUP,
+                  "Could not resume request");
 }
 
 static int cmd_wait_break(int argc, char **argv)
 {
-    return with_debug(no_debug, argv[1], NULL, "Could not wait for a "
-                      "suspended request");
+    BlockNode *n = debug_node();
+
+    if (!n) {
+        return failed(-ENOTSUP, "Could not wait for a suspended request");
+    }
+    while (!n->drv->debug_held(n, argv[1])) {
+        g_usleep(500); /* its worker gets there */
+    }
+    return 0;
 }
 
 /* ---- the table ----------------------------------------------------------------------- */
