@@ -235,6 +235,9 @@ vaddr x86_ea_lin(CPUX86State *env, const struct insn *in, uint64_t ea,
         /* A non-canonical one misses the TLB and is found there. */
         return in->seg >= R_FS ? ea + env->seg_base[in->seg] : ea;
     }
+    if (write && in->seg == R_CS) { /* may be flat, never writable */
+        return x86_seg_lin_slow(env, R_CS, ea, size, true);
+    }
     return x86_seg_lin(env, in->seg, ea, size, write);
 }
 
@@ -251,6 +254,9 @@ static void check_priv(CPUX86State *env, const struct insn *in)
 {
     if (insn_row(in)->priv == PRIV_CPL0 && env->cpl) {
         x86_raise_err(env, EXCP_GP, 0);
+    }
+    if (insn_row(in)->priv == PRIV_CPL0_UD && env->cpl) {
+        x86_raise(env, EXCP_UD);
     }
 }
 

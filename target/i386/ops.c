@@ -334,7 +334,7 @@ static void op_movabs(Env *env, In in)
     } else if (in->addrsize == 2) {
         off &= 0xffff;
     }
-    vaddr lin = x86_seg_lin(env, in->seg, off, size, !load);
+    vaddr lin = x86_ea_lin(env, in, off, size, !load);
     if (env->code64 && in->seg >= R_FS) {
         lin = env->seg_base[in->seg] + off;
     }
@@ -1257,7 +1257,7 @@ static void op_popa(Env *env, In in)
 static void op_enter(Env *env, In in)
 {
     unsigned size = in->opsize;
-    unsigned alloc = in->imm & 0xffff, level = in->disp & 31;
+    unsigned alloc = in->imm & 0xffff, level = in->imm >> 16 & 31;
     uint64_t sp0 = env->regs[R_SP], bp = env->regs[R_BP], frame;
     uint64_t m = env->code64 ? ~UINT64_C(0)
         : env->x.seg[R_SS].attr & SEG_DB ? UINT32_MAX : 0xffff;

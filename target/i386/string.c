@@ -205,8 +205,13 @@ static uint64_t bulk(CPUX86State *env, const struct insn *in, uint64_t count,
     return n;
 }
 
-/* One element; CX is the caller's. */
-static void one(CPUX86State *env, const struct insn *in, unsigned size)
+/*
+ * One element; CX is the caller's.  What CMPS and SCAS compare goes to @pair:
+ * the flags change when the whole instruction is over or interrupted, and are
+ * the old ones at a fault (SDM volume 2, REP).
+ */
+static void one(CPUX86State *env, const struct insn *in, unsigned size,
+                uint64_t pair[2])
 {
     unsigned asz = in->addrsize;
     uint64_t m = addr_mask(asz);
@@ -223,7 +228,8 @@ static void one(CPUX86State *env, const struct insn *in, unsigned size)
     case OP_CMPS:
         a = ld(env, x86_seg_lin(env, in->seg, si, size, false), size);
         b = ld(env, x86_seg_lin(env, R_ES, di, size, false), size);
-        compare(env, a, b, size);
+        pair[0] = a;
+        pair[1] = b;
         reg_add(env, R_SI, step, asz);
         reg_add(env, R_DI, step, asz);
         break;
@@ -238,7 +244,8 @@ static void one(CPUX86State *env, const struct insn *in, unsigned size)
         break;
     case OP_SCAS:
         b = ld(env, x86_seg_lin(env, R_ES, di, size, false), size);
-        compare(env, env->regs[R_AX], b, size);
+        pair[0] = env->regs[R_AX];
+        pair[1] = b;
         reg_add(env, R_DI, step, asz);
         break;
     case OP_INS: {
@@ -263,6 +270,8 @@ bool x86_string(CPUX86State *env, const struct insn *in)
     bool rep = in->prefix & (PFX_REP | PFX_REPNE);
     bool cond = in->op == OP_CMPS || in->op == OP_SCAS;
     uint32_t gen = env->break_gen;
+    uint64_t pair[2];
+    bool done = true;
 
     if (rep && left == 0) {
         return true;
@@ -271,7 +280,10 @@ bool x86_string(CPUX86State *env, const struct insn *in)
         x86_check_io(env, env->regs[R_DX] & 0xffff, size);
     }
     if (!rep) {
-        one(env, in, size);
+        one(env, in, size, pair);
+        if (cond) {
+            compare(env, pair[0], pair[1], size);
+        }
         return true;
     }
     for (;;) {
@@ -281,24 +293,30 @@ bool x86_string(CPUX86State *env, const struct insn *in)
             n = bulk(env, in, left, size);
         }
         if (!n) {
-            one(env, in, size);
+            one(env, in, size, pair);
             n = 1;
         }
         left -= n;
         reg_add(env, R_CX, -(int64_t)n, asz);
         if (!left) {
-            return true;
+            break;
         }
         if (cond) {
-            bool zf = env->cc_res == 0; /* compare() has just left it */
+            bool zf = !((pair[0] ^ pair[1]) << (64 - 8 * size));
+
             if (zf != !!(in->prefix & PFX_REP)) {
-                return true;
+                break;
             }
         }
         if (unlikely(atomic_load_explicit(&env->exit_req,
                                           memory_order_relaxed)) ||
             env->break_gen != gen || env->single_only || env->watch_hit) {
-            return false;
+            done = false;
+            break;
         }
     }
+    if (cond) {
+        compare(env, pair[0], pair[1], size);
+    }
+    return done;
 }

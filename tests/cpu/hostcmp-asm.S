@@ -6,8 +6,8 @@
  * rflags at 128, XSAVE image at 192.
  */
         .text
-        .globl host_run, host_exit, host_abort
-        .hidden host_run, host_exit, host_abort
+        .globl host_run, host_exit, host_abort, host_far, host_sels
+        .hidden host_run, host_exit, host_abort, host_far, host_sels
 host_run:
         push %rbx
         push %rbp
@@ -22,8 +22,6 @@ host_run:
         xor %edx, %edx
         xrstor64 192(%rdi)
         mov %rdi, %rax
-        push 128(%rax)
-        popf
         mov 8(%rax), %rcx
         mov 16(%rax), %rdx
         mov 24(%rax), %rbx
@@ -39,8 +37,24 @@ host_run:
         mov 104(%rax), %r13
         mov 112(%rax), %r14
         mov 120(%rax), %r15
+        cmpw $0, 4+host_far(%rip)
+        jne 1f
+        mov saved_rsp(%rip), %rsp
+        push 128(%rax)
+        popf
+        mov 32(%rax), %rsp
         mov 0(%rax), %rax
         jmp *saved_code(%rip)
+1:      /* Compatibility mode: DS, ES and SS, then CS with a far jump. */
+        mov host_sels(%rip), %ds
+        mov host_sels(%rip), %es
+        mov saved_rsp(%rip), %rsp
+        push 128(%rax)
+        popf
+        mov 32(%rax), %rsp
+        mov host_sels(%rip), %ss
+        mov 0(%rax), %rax
+        ljmpl *host_far(%rip)
 
 host_exit:
         mov %rax, saved_rax(%rip)
@@ -67,6 +81,8 @@ host_exit:
         mov %rax, %rdi
         mov saved_rax(%rip), %rax
         mov %rax, 0(%rdi)
+        mov $0x2b, %eax
+        mov %eax, %ss
         mov $7, %eax
         xor %edx, %edx
         xsave64 192(%rdi)
@@ -89,6 +105,12 @@ host_abort:
         .align 4
 initial_mxcsr:
         .long 0x1f80
+        .data
+        .align 8
+/* Where a run in compatibility mode goes; selector 0: 64-bit mode. */
+host_far:       .long 0
+                .word 0, 0
+host_sels:      .word 0x2b, 0
         .bss
         .align 8
 saved_rsp:      .skip 8

@@ -177,3 +177,8 @@ int hc_simd_engine(const struct host_regs *in, struct host_regs *out,
     memcpy(out->xsave, env->x.xsave, 832);
     return fault;
 }
+
+const struct hc_side hc_side = {
+    .covers = hc_simd_covers,
+    .engine = hc_simd_engine,
+};

@@ -13,7 +13,7 @@
 struct host_regs {
     uint64_t gpr[16];
     uint64_t rflags;
-    uint64_t rip;          /* not used by host_run */
+    uint64_t rip;          /* out: 0 next, 1 branch taken; not host_run's */
     uint64_t pad[6];
     uint8_t xsave[1024] __attribute__((aligned(64)));
 };
@@ -23,6 +23,8 @@ _Static_assert(offsetof(struct host_regs, xsave) == 192, "hostcmp-asm.S");
 #define HC_DATA 0x20000000u      /* two pages; none before and behind */
 #define HC_DATA_SIZE 0x2000u
 #define HC_CODE 0x20100000u      /* one page */
+
+#define HC_TAKEN (HC_CODE + 0x40) /* where branches go */
 
 /* Outcome: 0 or the vector + 1 of an exception. */
 typedef int (*hc_engine)(const struct host_regs *in, struct host_regs *out,
@@ -35,5 +37,22 @@ int hc_simd_engine(const struct host_regs *in, struct host_regs *out,
 void hc_simd_control(uint64_t cr0, uint64_t cr4, uint64_t xcr0);
 extern bool hc_ferr; /* FERR# was raised */
 bool hc_simd_covers(const struct x86_row *row);
+
+/* Which part of the CPU a program compares. */
+struct hc_side {
+    void (*setup)(void);           /* NULL: nothing to do */
+    void (*set_mode)(unsigned mode); /* DECODE_*; NULL: 64-bit mode only */
+    bool (*covers)(const struct x86_row *row);
+    /* Fits registers, memory (of HC_DATA) and code to an instruction; false:
+     * not with these operands.  NULL: they fit. */
+    bool (*prepare)(const struct insn *insn, uint8_t *code,
+                    struct host_regs *s, uint8_t *mem, unsigned mode);
+    /* Flags undefined by the operands' values; NULL: none. */
+    uint32_t (*undefined)(const struct insn *insn, const struct host_regs *s);
+    /* The engine has not this row's feature, whatever it decodes. */
+    bool (*lacks)(const struct x86_row *row);
+    hc_engine engine;
+};
+extern const struct hc_side hc_side;
 
 #endif
