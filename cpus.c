@@ -69,15 +69,11 @@ CPUState *cpu_by_index(int index)
     return NULL;
 }
 
+static atomic_int cpus_present;
+
 int cpu_count(void)
 {
-    CPUState *cpu;
-    int n = 0;
-
-    CPU_FOREACH(cpu) {
-        n++;
-    }
-    return n;
+    return atomic_load(&cpus_present);
 }
 
 /*
@@ -371,6 +367,7 @@ bool cpu_thread_start(CPUState *cpu, Error **errp)
     cond_init(&cpu->halt_cond);
     mutex_lock(&excl_lock);
     list_append(&cpu_list, &cpu->node);
+    cpus_present++;
     mutex_unlock(&excl_lock);
     snprintf(name, sizeof(name), accel->thread_name ? "CPU %d/%s" : "CPU %d",
              index, accel->thread_name ? strchr(accel->thread_name, '/') + 1
@@ -393,6 +390,7 @@ bool cpu_thread_start(CPUState *cpu, Error **errp)
     }
     mutex_lock(&excl_lock);
     list_remove(&cpu->node);
+    cpus_present--;
     mutex_unlock(&excl_lock);
     return false;
 }
@@ -406,6 +404,7 @@ void cpu_thread_stop(CPUState *cpu)
     bql_lock();
     mutex_lock(&excl_lock);
     list_remove(&cpu->node);
+    cpus_present--;
     mutex_unlock(&excl_lock);
     cond_destroy(&cpu->halt_cond);
     cpu->created = false;

@@ -5,6 +5,7 @@
  */
 #include "osdep.h"
 #include "cpu-models.h"
+#include "util/log.h"
 #include "util/module.h"
 #include "util/timer.h"
 #include <sys/mman.h>
@@ -31,6 +32,8 @@ void x86_regs_to_env(CPUX86State *env)
     env->r[16] = 0;
     env->rip = env->x.rip;
     x86_set_eflags(env, env->x.rflags);
+    /* Reserved bits would fault where the host loads it. */
+    env->x.xsave[XS_MXCSR + 2] = env->x.xsave[XS_MXCSR + 3] = 0;
     env->tsc_offset = env->x.tsc - x86_scale_tsc(env, x86_host_tsc());
     env->cpu->parent.halted = env->x.halted;
     env->phys_mask = BIT(env->cpu->phys_bits) - 1;
@@ -567,6 +570,14 @@ static void cpu_device_reset(DeviceState *dev)
 
     if (!cpu->env) {
         return;
+    }
+    if (log_enabled(LOG_RESET) && cpu->parent.created) {
+        g_autoptr(GString) text = g_string_new(NULL);
+
+        x86_env_to_regs(cpu->env);
+        x86_dump_regs(cpu->env, text, true);
+        log_printf("CPU Reset (CPU %d)\n%s", cpu->parent.cpu_index,
+                   text->str);
     }
     x86_cpu_reset(cpu->env, false);
     atomic_store(&cpu->parent.interrupt_request, 0);

@@ -10,7 +10,9 @@
 #include "cpu.h"
 #include "decode.h"
 #include "interp.h"
+#include <sched.h>
 #include "util/log.h"
+#include <sched.h>
 
 typedef CPUX86State Env;
 typedef const struct insn *In;
@@ -1904,7 +1906,17 @@ static void op_misc(Env *env, In in)
         if (env->regs[R_CX] & ~UINT64_C(1)) {
             x86_raise_err(env, EXCP_GP, 0);
         }
-        /* The wake-up by a store is not seen: a pause, then on. */
+        /*
+         * A lone CPU sleeps until an interrupt, nobody else stores.  With
+         * others the wake-up by a store is not seen: a pause, then on.
+         */
+        if (cpu_count() == 1 &&
+            ((env->eflags_sys & FL_IF) || !(env->regs[R_CX] & 1))) {
+            env->halt_pending = true;
+            x86_break(env);
+        } else {
+            sched_yield();
+        }
         break;
     case OP_CLAC:
     case OP_STAC:
