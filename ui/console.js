@@ -18,15 +18,19 @@ function start() {
         say("Connected");
         rfb.focus();
     });
+    let refused = "";
+
     rfb.addEventListener("disconnect", (e) => {
-        say(e.detail.clean ? "Disconnected" : "The connection was lost");
-        id("power").hidden = true;
+        say(refused || (e.detail.clean ? "Disconnected"
+                                       : "The connection was lost"));
+        id("login").hidden = id("power").hidden = true;
     });
     rfb.addEventListener("desktopname", (e) => {
         document.title = e.detail.name;
     });
     rfb.addEventListener("securityfailure", (e) => {
-        say(e.detail.reason || "Refused");
+        refused = `Refused: ${e.detail.reason || "wrong name or password"}`;
+        say(refused);
     });
     rfb.addEventListener("credentialsrequired", (e) => {
         id("user").hidden = !e.detail.types.includes("username");

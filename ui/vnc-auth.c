@@ -196,7 +196,9 @@ static char *read_head(VncClient *c)
                : NULL;
 }
 
-#define DOOR_MS 100 /* a browser has spoken by then */
+/* A VNC client waits for our greeting, a browser speaks first, on a busy host
+ * some time after it connected.  Only servers with web=on wait. */
+#define DOOR_MS 500
 
 static bool speaks_http(VncClient *c, bool *tls)
 {

@@ -84,7 +84,7 @@ class Machine:
         while True:
             for i, e in enumerate(self.events):
                 if e['event'] == name:
-                    return self.events.pop(i)['data']
+                    return self.events.pop(i).get('data')
             line = self.file.readline()
             if not line:
                 raise EOFError
