@@ -144,10 +144,13 @@ static bool make_port_list(const ConfigList *list, const char *name,
     return true;
 }
 
+#define TEXT_CONSOLE "vc:80Cx24C"
+
 bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp)
 {
     bool serial = cfg->defaults && cfg->default_serial && !m->info->no_serial;
     bool monitor = cfg->defaults && cfg->default_monitor;
+    bool parallel = cfg->default_parallel && !m->info->no_parallel, none;
 
     if (!make_port_list(&cfg->serials, "serial", m->serial, MACHINE_SERIALS,
                         errp) ||
@@ -160,7 +163,16 @@ bool make_ports(const VMConfig *cfg, MachineState *m, Error **errp)
         return new_port("serial0", monitor ? "mon:stdio" : "stdio",
                         "-nographic", &m->serial[0], errp);
     }
-    return true;
+    /* Otherwise they are text consoles beside the screen (Ctrl-Alt-2). */
+    if (cfg->nographic || !cfg->defaults) {
+        return true;
+    }
+    return (!monitor || cfg->monitors.n ||
+            chr_new_from_text("compat_monitor0", TEXT_CONSOLE, &none, errp)) &&
+           (!serial || new_port("serial0", TEXT_CONSOLE, "-serial vc",
+                                &m->serial[0], errp)) &&
+           (!parallel || new_port("parallel0", TEXT_CONSOLE, "-parallel vc",
+                                  &m->parallel[0], errp));
 }
 
 /* ---- displays ------------------------------------------------------------ */
@@ -301,14 +313,18 @@ bool make_monitors(const VMConfig *cfg, Error **errp)
             return false;
         }
     }
-    if (cfg->nographic && cfg->defaults && cfg->default_monitor && !serial) {
+    if (cfg->defaults && cfg->default_monitor && !cfg->monitors.n &&
+        !(cfg->nographic && serial)) {
         bool none;
-        Chardev *chr = chr_new_from_text("compat_monitor0", "stdio", &none,
-                                         errp);
+        Chardev *chr = cfg->nographic
+                           ? chr_new_from_text("compat_monitor0", "stdio",
+                                               &none, errp)
+                           : chr_find("compat_monitor0"); /* make_ports() */
 
         if (!chr ||
             !monitor_new_on(chr, MONITOR_MODE_READLINE, false, errp)) {
-            error_prepend(errp, "-nographic: ");
+            error_prepend(errp, "%s: ", cfg->nographic ? "-nographic"
+                                                       : "-monitor vc");
             return false;
         }
     }

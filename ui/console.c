@@ -19,6 +19,7 @@ struct Console {
     bool watched;          /* ops->watch(true) was called */
     bool changed;          /* something was published in this refresh */
     int idle_ms;           /* what the interval has grown by */
+    int64_t looked;        /* when the last refresh began, ns */
 };
 
 typedef struct Watcher {
@@ -76,7 +77,10 @@ static void arm(Console *c)
         }
     }
     if (watch) {
-        timer_mod_ms(&c->timer, MAX(ms, c->idle_ms));
+        /* From look to look, however long drawing took. */
+        timer_mod_at(&c->timer, MAX(c->looked + MAX(ms, c->idle_ms) *
+                                                    NSEC_PER_MS,
+                                    clock_ns(CLOCK_REALTIME_NS)));
     } else {
         timer_del(&c->timer);
     }
@@ -88,6 +92,7 @@ static void look(void *opaque)
 
     ConsoleClient *cl, *next;
 
+    c->looked = clock_ns(CLOCK_REALTIME_NS);
     c->changed = false;
     c->ops->refresh(c->opaque);
     list_foreach_safe(cl, next, &c->clients, node) {
@@ -261,6 +266,7 @@ Console *console_new(Object *device, unsigned head, const char *label,
                      const ConsoleOps *ops, void *opaque)
 {
     Console *c = g_new0(Console, 1);
+    unsigned at = console_count();
 
     c->device = device;
     c->head = head;
@@ -274,7 +280,12 @@ Console *console_new(Object *device, unsigned head, const char *label,
     if (!consoles) {
         consoles = g_ptr_array_new();
     }
-    g_ptr_array_add(consoles, c);
+    /* The guest's screens come before text consoles, whenever they come. */
+    while (!ops->keysym && at > 0 &&
+           !console_is_graphic(console_by_index(at - 1))) {
+        at--;
+    }
+    g_ptr_array_insert(consoles, at, c);
     tell_watchers();
     return c;
 }

@@ -233,8 +233,11 @@ static void key_event(VncClient *c, const VncInputEvent *e)
             c->keys[n / 64] = e->down ? c->keys[n / 64] | BIT(n % 64)
                                       : c->keys[n / 64] & ~BIT(n % 64);
         }
-        if (e->down) {
-            console_send_keysym(con, e->keysym);
+        if (e->down && !(e->keysym & CONSOLE_KEY_CTRL)) {
+            bool ctrl = held(c, Q_KEY_CODE_CTRL) || held(c, Q_KEY_CODE_CTRL_R);
+
+            console_send_keysym(con, e->keysym |
+                                         (ctrl ? CONSOLE_KEY_CTRL : 0));
         }
         return;
     }

@@ -30,6 +30,8 @@
 /* Larger than any mode; keeps sizes in bytes far from overflow. */
 #define CONSOLE_MAX_SIZE   16384
 
+#define CONSOLE_KEY_CTRL 0x80000000u
+
 typedef struct Console Console;
 typedef struct ConsoleClient ConsoleClient;
 
@@ -41,13 +43,13 @@ typedef struct ConsoleOps {
     /* The first client wants to look, the last one has gone: start and stop
      * tracking changes.  May be NULL. */
     void (*watch)(void *opaque, bool on);
-    /* Text consoles: a key as an X keysym, pressed.  NULL: keys go to the
-     * guest's input devices. */
+    /* Text consoles: a key as an X keysym, pressed, with CONSOLE_KEY_CTRL
+     * when Control is held.  NULL: keys go to the guest's input devices. */
     void (*keysym)(void *opaque, uint32_t keysym);
 } ConsoleOps;
 
 /*
- * A new console, after those that are there.  @device: the one that draws, for
+ * A new console; graphic ones stand before text consoles.  @device: the one that draws, for
  * screendump's device= (NULL: none); @head: its output number.  @label shows
  * in lists and is copied.  It has a small black surface at first.
  */

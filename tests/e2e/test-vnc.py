@@ -7,6 +7,7 @@ the test drives itself, and clients of our own (rfb.py).
 """
 import json
 import os
+import random
 import shutil
 import socket
 import ssl
@@ -312,6 +313,78 @@ class VncTest(unittest.TestCase):
         self.assertEqual(p.returncode, 1)
         self.assertIn("'klingon'", p.stderr)
         self.assertEqual(p.stderr.count('\n'), 1)
+
+    # ---- text consoles
+
+    def test_text_console(self):
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v', '-chardev',
+                       'vc,id=t,cols=20,rows=4', '-serial', 'chardev:t')
+        r = self.client(m).refresh()
+        for sym in XK['Ctrl'], XK['Alt'], ord('2'):
+            r.key(1, sym)
+        for sym in ord('2'), XK['Alt'], XK['Ctrl']:
+            r.key(0, sym)
+        while (r.width, r.height) != (160, 64):
+            r.refresh(True)
+
+        def write(text):
+            for ch in text.encode('latin-1'):
+                m.qtest(f'outb 0x3f8 {ch}')
+                m.qtest('clock_step 1000000')
+
+        def cells():
+            """Rows of cells, each its pixels."""
+            fb = bytes(r.fb)
+            return [[b''.join(fb[((y * 16 + i) * 160 + x * 8) * 4:][:32]
+                              for i in range(16)) for x in range(20)]
+                    for y in range(4)]
+
+        def wait(check):
+            while not check(cells()):
+                r.refresh(True)
+        blank = cells()[3][19]
+        # Five lines on four rows; the letter A moves up with its line.
+        write('1\r\n2\r\nA\r\n4')
+        wait(lambda c: c[3][0] != blank)
+        a = cells()[2][0]
+        write('\r\n5')
+        wait(lambda c: c[1][0] == a and c[3][0] != blank)
+        # Positions, colours, erasing, a region that scrolls.
+        write('\033[2J\033[2;5HA\033[31;47;1mA\033[0m\033[4;19HA')
+        wait(lambda c: c[1][4] == a and c[1][5] not in (a, blank) and
+             c[3][18] == a and c[0][0] == blank)
+        write('\033[2;3r\033[3;1H\n\033[r\033[1;1H')
+        wait(lambda c: c[1][4] == blank and c[3][18] == a)
+        # What scrolled away can be looked at.
+        r.key(1, XK['Ctrl'])
+        for _ in range(40):
+            r.press(0xff52)
+        r.key(0, XK['Ctrl'])
+        wait(lambda c: c[3][18] != a)
+        # Keys arrive at the port.
+        m.qtest('outb 0x3fb 3')
+        for ch in 'hi':
+            r.press(ord(ch))
+        got = ''
+        while len(got) < 2:
+            m.qtest('clock_step 1000000')
+            if m.inb(0x3fd) & 1:
+                got += chr(m.inb(0x3f8))
+        self.assertEqual(got, 'hi')
+
+    def test_text_console_hostile(self):
+        """Bytes of every kind, as a guest may send them."""
+        m = self.start('-vga', 'none', '-vnc', 'unix:@/v', '-chardev',
+                       'vc,id=t,cols=7,rows=3', '-serial', 'chardev:t')
+        r = self.client(m)
+        rnd = random.Random(1)
+        for _ in range(300):
+            seq = '\033[' + ';'.join(str(rnd.choice((0, 1, 2, 3, 7, 99999)))
+                                     for _ in range(rnd.randrange(20)))
+            for ch in seq + chr(rnd.randrange(0x40, 0x7f)) + 'x\n':
+                m.qtest(f'outb 0x3f8 {ord(ch)}')
+        r.refresh()
+        m.cmd('query-status')
 
     # ---- who comes in
 
