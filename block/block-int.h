@@ -208,6 +208,11 @@ void block_driver_foreach(void (*fn)(const BlockDriver *drv, void *opaque),
 const BlockDriver *block_driver_probe(const uint8_t *buf, size_t len,
                                       const char *filename);
 
+/* Formats and protocols of QEMU's that this program does not have. */
+bool block_driver_foreign(const char *name);
+/* What an image is, when it is of such a format; NULL: it is not. */
+const char *block_probe_foreign(const uint8_t *buf, size_t len);
+
 /* ---- the graph ------------------------------------------------------------------ */
 
 /* A parent's hold on a node. */

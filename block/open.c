@@ -82,7 +82,11 @@ static bool protocol_options(const char *filename, QObject *file, Error **errp)
             return true;
         }
         if (!g_str_has_prefix(filename, "file:")) {
-            error_setg(errp, "Unknown protocol '%.*s'", (int)s.len, filename);
+            g_autofree char *name = g_strndup(filename, s.len);
+
+            error_setg(errp, block_driver_foreign(name)
+                       ? "Protocol '%s' is not supported by this build"
+                       : "Unknown protocol '%s'", name);
             return false;
         }
         path = filename + strlen("file:");
@@ -280,6 +284,7 @@ static const BlockDriver *probe_format(QObject *opts, unsigned *flags,
 {
     QObject *ref = qdict_get(opts, "file");
     const BlockDriver *drv;
+    const char *foreign;
     uint8_t *buf;
     int64_t len;
     int ret;
@@ -319,7 +324,15 @@ static const BlockDriver *probe_format(QObject *opts, unsigned *flags,
         return NULL;
     }
     drv = block_driver_probe(buf, MAX(len, 0), (*file)->filename);
+    foreign = !strcmp(drv->name, "raw") ? block_probe_foreign(buf, MAX(len, 0))
+                                        : NULL;
     g_free(buf);
+    if (foreign) {
+        error_setg(errp, "The image '%s' has the format '%s', which is not "
+                   "supported by this build (with format 'raw' it is taken as "
+                   "it is)", (*file)->filename, foreign);
+        return NULL;
+    }
     if (!strcmp(drv->name, "raw")) {
         *flags |= BLK_O_PROBED;
     }
@@ -397,7 +410,9 @@ BlockNode *node_open(QObject *opts, unsigned flags, Error **errp)
     if (driver) {
         drv = block_driver_find(driver);
         if (!drv || drv->is_internal) {
-            error_setg(errp, "Unknown driver '%s'", driver);
+            error_setg(errp, block_driver_foreign(driver)
+                       ? "Block driver '%s' is not supported by this build"
+                       : "Unknown driver '%s'", driver);
             return NULL;
         }
     } else {

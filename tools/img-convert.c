@@ -427,7 +427,7 @@ static bool create_target(Convert *c, ConvertOpts *o, const char *filename)
     const char *prealloc;
 
     if (!drv) {
-        error_report("Unknown file format '%s'", o->out_fmt);
+        img_no_format("", o->out_fmt);
         return false;
     }
     if (!drv->create) {
@@ -870,9 +870,13 @@ int img_dd(int argc, char **argv)
         return 1;
     }
     drv = block_driver_find(out_fmt);
-    if (!drv || !drv->create) {
-        error_report(drv ? "Format driver '%s' does not support image creation"
-                         : "Unknown file format '%s'", out_fmt);
+    if (!drv) {
+        img_no_format("", out_fmt);
+        return 1;
+    }
+    if (!drv->create) {
+        error_report("Format driver '%s' does not support image creation",
+                     out_fmt);
         return 1;
     }
     src = img_open(image_opts, in, fmt, flags, false);

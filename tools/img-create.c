@@ -135,7 +135,9 @@ int img_create(int argc, char **argv)
     }
     drv = block_driver_find(fmt);
     if (!drv) {
-        error_report("%s: Unknown file format '%s'", filename, fmt);
+        g_autofree char *prefix = g_strdup_printf("%s: ", filename);
+
+        img_no_format(prefix, fmt);
         return 1;
     }
     if (!drv->create) {

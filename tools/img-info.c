@@ -699,7 +699,7 @@ int img_measure(int argc, char **argv)
     }
     drv = block_driver_find(out_fmt);
     if (!drv) {
-        error_report("Unknown file format '%s'", out_fmt);
+        img_no_format("", out_fmt);
         return 1;
     }
     if (!drv->measure && strcmp(out_fmt, "raw")) {

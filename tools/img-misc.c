@@ -203,11 +203,22 @@ int img_bench(int argc, char **argv)
         return 1;
     }
     filename = argv[optind];
-    if (aio && strcmp(aio, "threads")) {
-        error_report("aio=%s: use --image-opts with file.aio=%s", aio, aio);
+    if (aio && image_opts) {
+        error_report("-i and --image-opts are mutually exclusive (file.aio=)");
         return 1;
     }
-    b.blk = img_open(image_opts, filename, fmt, flags, wt);
+    if (aio) {
+        QObject *o = qdict_new(), *file = qdict_new();
+
+        qdict_put_str(file, "aio", aio);
+        qdict_put(o, "file", file);
+        if (fmt) {
+            qdict_put_str(o, "driver", fmt);
+        }
+        b.blk = img_open_with(filename, o, flags, wt);
+    } else {
+        b.blk = img_open(image_opts, filename, fmt, flags, wt);
+    }
     if (!b.blk) {
         return 1;
     }

@@ -51,6 +51,11 @@ void img_refuse_object(void) NORETURN;
 /* NULL when it was reported. */
 BlockBackend *img_open(bool image_opts, const char *filename, const char *fmt,
                        unsigned flags, bool writethrough);
+/* The same with node options beside the name; consumed. */
+BlockBackend *img_open_with(const char *filename, QObject *opts,
+                            unsigned flags, bool writethrough);
+/* Reports that @fmt is no format, or none of this build's. */
+void img_no_format(const char *prefix, const char *fmt);
 BlockBackend *img_open_opts(const char *text, unsigned flags,
                             bool writethrough);
 /* Flushes and lets go; -1 (reported) when data may be lost. */

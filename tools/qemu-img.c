@@ -220,9 +220,6 @@ BlockBackend *img_open(bool image_opts, const char *filename, const char *fmt,
                        unsigned flags, bool writethrough)
 {
     QObject *o;
-    Error *err = NULL;
-    BlockBackend *blk = NULL;
-    BlockNode *n;
 
     if (image_opts) {
         if (fmt) {
@@ -235,15 +232,28 @@ BlockBackend *img_open(bool image_opts, const char *filename, const char *fmt,
     if (fmt) {
         qdict_put_str(o, "driver", fmt);
     }
-    n = node_open_filename(filename, o, flags, &err);
-    if (n) {
-        blk = hold(n, flags, writethrough, &err);
-    }
+    return img_open_with(filename, o, flags, writethrough);
+}
+
+BlockBackend *img_open_with(const char *filename, QObject *opts,
+                            unsigned flags, bool writethrough)
+{
+    Error *err = NULL;
+    BlockNode *n = node_open_filename(filename, opts, flags, &err);
+    BlockBackend *blk = n ? hold(n, flags, writethrough, &err) : NULL;
+
     if (!blk) {
         error_prepend(&err, "Could not open '%s': ", filename);
         error_report_err(err);
     }
     return blk;
+}
+
+void img_no_format(const char *prefix, const char *fmt)
+{
+    error_report(block_driver_foreign(fmt)
+                 ? "%sFile format '%s' is not supported by this build"
+                 : "%sUnknown file format '%s'", prefix, fmt);
 }
 
 int img_close(BlockBackend *blk, const char *filename)
@@ -335,7 +345,7 @@ int img_option_help(const char *fmt, bool amend)
     const BlockDriver *drv = block_driver_find(fmt);
 
     if (!drv) {
-        error_report("Unknown file format '%s'", fmt);
+        img_no_format("", fmt);
         return 1;
     }
     if (amend ? !drv->amend : !drv->create) {
