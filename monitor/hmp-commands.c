@@ -176,6 +176,7 @@ const HmpCommand hmp_info_commands[] = {
     { "tlb", "", "", "show the pages mapped, one by one", hmp_info_tlb },
     { "trace-events", "name:str?", "[name]",
       "show trace events whose names match", hmp_info_trace_events },
+    { "usb", "", "", "show the USB devices", hmp_info_usb },
     { "usernet", "", "", "show the connections of user networks",
       hmp_info_usernet },
     { "uuid", "", "", "show the UUID of the machine", hmp_info_uuid },

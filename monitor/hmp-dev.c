@@ -5,6 +5,7 @@
 #include "chardev/char.h"
 #include "exec/memory.h"
 #include "hw/qdev.h"
+#include "hw/usb.h"
 #include "qapi/qapi-commands.h"
 #include "util/option.h"
 
@@ -279,4 +280,16 @@ void hmp_ringbuf_read(Hmp *mon, const QObject *args, Error **errp)
         }
     }
     hmp_printf(mon, "\n");
+}
+
+void hmp_info_usb(Hmp *mon, const QObject *args, Error **errp)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    if (!bus_first_of(BUS_USB)) {
+        hmp_printf(mon, "USB support not enabled\n");
+        return;
+    }
+    usb_print(text);
+    hmp_printf(mon, "%s", text->str);
 }

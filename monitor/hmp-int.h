@@ -94,6 +94,7 @@ void hmp_complete_device(Hmp *mon, int arg, const char *word);
 void hmp_complete_object(Hmp *mon, int arg, const char *word);
 void hmp_complete_chardev(Hmp *mon, int arg, const char *word);
 void hmp_complete_driver(Hmp *mon, int arg, const char *word);
+HmpHandler hmp_info_usb;
 /* Handlers in hmp-net.c. */
 HmpHandler hmp_info_network, hmp_set_link, hmp_netdev_add, hmp_netdev_del,
     hmp_announce_self, hmp_info_usernet, hmp_hostfwd_add, hmp_hostfwd_remove;
