@@ -61,8 +61,8 @@ typedef struct SerialState {
     /* Guest-visible state. */
     uint8_t ier, lcr, mcr, lsr, msr, scr, fcr;
     uint16_t divider;
-    uint8_t thr;              /* the byte that waits for room */
-    bool thr_full;
+    uint8_t tx[FIFO_SIZE];    /* bytes that wait for room */
+    uint8_t tx_head, tx_count;
     bool thri_pending;        /* THRE rose and was not seen in IIR */
     bool timeout_pending;
     uint8_t rx[FIFO_SIZE];
@@ -121,11 +121,14 @@ static void serial_try_send(void *opaque)
 {
     SerialState *s = opaque;
 
-    if (s->thr_full && chr_fe_write(&s->chr, &s->thr, 1) == 0) {
-        chr_fe_add_watch(&s->chr, serial_try_send, s);
-        return;
+    while (s->tx_count) {
+        if (chr_fe_write(&s->chr, &s->tx[s->tx_head], 1) == 0) {
+            chr_fe_add_watch(&s->chr, serial_try_send, s);
+            return;
+        }
+        s->tx_head = (s->tx_head + 1) % FIFO_SIZE;
+        s->tx_count--;
     }
-    s->thr_full = false;
     s->lsr |= LSR_THRE | LSR_TEMT;
     s->thri_pending = true;
     serial_update_irq(s);
@@ -152,14 +155,13 @@ static void serial_write_thr(SerialState *s, uint8_t val)
     if (s->mcr & MCR_LOOP) {
         serial_receive_byte(s, val);
         s->thri_pending = true;
-    } else if (!s->thr_full) {
-        s->thr = val;
-        s->thr_full = true;
+    } else if (s->tx_count < (s->fcr & FCR_ENABLE ? FIFO_SIZE : 1)) {
+        s->tx[(s->tx_head + s->tx_count++) % FIFO_SIZE] = val;
         s->lsr &= ~(LSR_THRE | LSR_TEMT);
         s->thri_pending = false;
         serial_update_irq(s);
         serial_try_send(s);
-    } /* a write into the full register is lost, as on the chip */
+    } /* a write into the full FIFO is lost, as on the chip */
     serial_update_irq(s);
 }
 
@@ -286,6 +288,10 @@ static void serial_write_fcr(SerialState *s, uint8_t val)
         s->timeout_pending = false;
         timer_del(&s->rx_timer);
     }
+    if (val & FCR_CLEAR_TX && s->tx_count) {
+        s->tx_count = 0;
+        serial_try_send(s);
+    }
     s->fcr = val & (val & FCR_ENABLE ? 0xc9 : 0);
     serial_update_irq(s);
     chr_fe_accept_input(&s->chr);
@@ -402,8 +408,8 @@ static void serial_reset(DeviceState *dev)
     s->lsr = LSR_THRE | LSR_TEMT;
     s->msr = MSR_DCD | MSR_DSR | MSR_CTS;
     s->divider = 12; /* 9600 baud */
-    s->thr_full = s->thri_pending = s->timeout_pending = false;
-    s->rx_count = s->rx_head = 0;
+    s->thri_pending = s->timeout_pending = false;
+    s->rx_count = s->rx_head = s->tx_count = s->tx_head = 0;
     timer_del(&s->rx_timer);
     irq_set(s->irq_line, 0);
 }
@@ -486,11 +492,12 @@ static bool serial_post_load(void *opaque, int version, Error **errp)
 {
     SerialState *s = opaque;
 
-    if (s->rx_head >= FIFO_SIZE || s->rx_count > FIFO_SIZE) {
+    if (s->rx_head >= FIFO_SIZE || s->rx_count > FIFO_SIZE ||
+        s->tx_head >= FIFO_SIZE || s->tx_count > FIFO_SIZE) {
         error_setg(errp, "serial: impossible FIFO state");
         return false;
     }
-    if (s->thr_full) {
+    if (s->tx_count) {
         serial_try_send(s);
     }
     return true;
@@ -505,8 +512,9 @@ static const VMStateField serial_fields[] = {
     VMSTATE_UINT8(scr, SerialState),
     VMSTATE_UINT8(fcr, SerialState),
     VMSTATE_UINT16(divider, SerialState),
-    VMSTATE_UINT8(thr, SerialState),
-    VMSTATE_BOOL(thr_full, SerialState),
+    VMSTATE_UINT8_ARRAY(tx, SerialState, FIFO_SIZE),
+    VMSTATE_UINT8(tx_head, SerialState),
+    VMSTATE_UINT8(tx_count, SerialState),
     VMSTATE_BOOL(thri_pending, SerialState),
     VMSTATE_BOOL(timeout_pending, SerialState),
     VMSTATE_UINT8_ARRAY(rx, SerialState, FIFO_SIZE),
