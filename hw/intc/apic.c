@@ -619,7 +619,7 @@ static bool apic_reg_write(APICState *s, unsigned reg, uint64_t val)
         timer_arm(s);
         return true;
     case REG_SELF_IPI:
-        if (!x2) {
+        if (!x2 || (val & ~UINT64_C(0xff))) {
             return false;
         }
         apic_send(s, SH_SELF, 0, false, true, DM_FIXED, val, false);

@@ -99,7 +99,9 @@ static void ioapic_set_input(void *opaque, int n, int level)
     unsigned pin = n == 0 ? 2 : n;
     uint32_t bit = 1u << pin;
 
-    if (level && !(s->level & bit) && !(s->redir[pin] & RTE_LEVEL)) {
+    /* 82093AA: edges at a masked pin are lost. */
+    if (level && !(s->level & bit) &&
+        !(s->redir[pin] & (RTE_LEVEL | RTE_MASK))) {
         s->irr |= bit;
     }
     s->level = level ? s->level | bit : s->level & ~bit;

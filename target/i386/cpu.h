@@ -331,7 +331,6 @@ typedef struct CPUX86State {
     bool exclusive_bql;    /* ... and it took the BQL */
     bool one_insn;         /* one-insn-per-tb */
     bool no_chain;
-    bool rf_keep;          /* IRET has just set RF: for the next one */
     uint64_t flush_count;  /* of the block pool */
     bool exclusive;        /* between x86_exclusive_begin and _end */
     /* gdb and DR7 */

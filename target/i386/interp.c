@@ -1247,27 +1247,50 @@ static bool run_single(CPUX86State *env)
             return true;
         }
         bp = MAX(bp, 0);
-        if (bp) {
+        /* Intel's are silent in the shadow of a load of SS. */
+        if (bp && (!(shadow & 2) || env->cpu->amd)) {
             x86_raise_db(env, bp);
         }
     }
     env->cpu->parent.bp_pass = false;
     env->x.shadow = 0;
     env->watch_hit = 0;
-    run(env, block_one(env), true);
+    struct block *b = block_one(env);
+    switch (b->insn[0].op) {
+    case OP_SYSCALL:
+    case OP_SYSRET:
+    case OP_INT: /* these clear TF, and step no more */
+    case OP_INT3:
+    case OP_INT1:
+        tf = false;
+        break;
+    case OP_INTO:
+        tf = tf && !(x86_cc_get(env) & FL_OF);
+        break;
+    }
+    run(env, b, true);
     if (env->x.shadow == shadow) {
         env->x.shadow = 0; /* a second STI in a row does not extend it */
     }
-    env->eflags_sys &= ~FL_RF | (env->rf_keep ? FL_RF : 0);
-    env->rf_keep = false;
+    if (b->insn[0].op != OP_IRET) { /* its RF is for the next one */
+        env->eflags_sys &= ~FL_RF;
+    }
     x86_update_mode(env);
-    uint64_t bits = env->watch_hit | (tf ? BIT(14) : 0);
+    /*
+     * The trap after it.  A load of SS holds data breakpoints back for one
+     * instruction and swallows the step; SYSCALL and SYSRET step by the TF
+     * they leave (x86_syscall).
+     */
+    uint64_t hits = env->watch_hit;
     env->watch_hit = 0;
-    if (bits) {
-        if (env->x.shadow & 2) {
-            env->x.pending_db |= bits;
-        } else {
-            x86_raise_db(env, bits);
+    if (env->x.shadow & 2) {
+        env->x.pending_db |= hits;
+    } else {
+        hits |= env->x.pending_db | (tf ? BIT(14) : 0);
+        env->x.pending_db = 0;
+        if (hits) {
+            env->halt_pending = false;
+            x86_raise_db(env, hits);
         }
     }
     return env->cpu->parent.singlestep;

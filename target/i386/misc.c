@@ -357,6 +357,10 @@ static bool apic_msr(CPUX86State *env, uint32_t msr, uint64_t *val, bool write)
         }
         return false;
     }
+    if (msr == MSR_APIC_BASE && write && (*val & BIT(10)) &&
+        !x86_has(env, FW_1_ECX, 21)) {
+        return false; /* no x2APIC in this model */
+    }
     if (!held) {
         cpu_guest_leave(&env->cpu->parent);
         bql_lock();
@@ -377,6 +381,12 @@ static bool apic_msr(CPUX86State *env, uint32_t msr, uint64_t *val, bool write)
         x86_guest_reenter(env);
     }
     return ok;
+}
+
+/* Machine check banks beyond those MCG_CAP counts. */
+static bool no_such_bank(uint32_t msr)
+{
+    return msr >= MSR_MC0 + 4 * X86_NUM_MC_BANKS && msr < MSR_MC0 + 4 * 32;
 }
 
 bool x86_rdmsr(CPUX86State *env, uint32_t msr, uint64_t *val)
@@ -437,6 +447,12 @@ bool x86_rdmsr(CPUX86State *env, uint32_t msr, uint64_t *val)
         return true;
     }
     /* Like QEMU: the rest reads as 0. */
+    if (msr == MSR_PRED_CMD || msr == MSR_FLUSH_CMD) {
+        return false; /* commands, write only */
+    }
+    if (no_such_bank(msr)) {
+        return false;
+    }
     log_mask(LOG_UNIMP, "rdmsr 0x%x\n", msr);
     *val = 0;
     return true;
@@ -533,8 +549,11 @@ bool x86_wrmsr(CPUX86State *env, uint32_t msr, uint64_t val)
         env->x.spec_ctrl = val;
         return true;
     case MSR_PRED_CMD:
+        /* IBPB comes with SPEC_CTRL, or alone as AMD counts it. */
+        return (x86_has(env, FW_7_EDX, 26) || x86_has(env, FW_8_8_EBX, 12)) &&
+               !(val & ~UINT64_C(1));
     case MSR_FLUSH_CMD:
-        return true;
+        return x86_has(env, FW_7_EDX, 28) && !(val & ~UINT64_C(1));
     case MSR_XSS:
         return val == 0;
     }
@@ -542,6 +561,9 @@ bool x86_wrmsr(CPUX86State *env, uint32_t msr, uint64_t val)
     if (p) {
         *p = val;
         return true;
+    }
+    if (no_such_bank(msr)) {
+        return false;
     }
     log_mask(LOG_UNIMP, "wrmsr 0x%x <- 0x%" PRIx64 "\n", msr, val);
     return true;

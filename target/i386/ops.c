@@ -1488,6 +1488,9 @@ static void op_int(Env *env, In in)
         x86_software_int(env, EXCP_BP, INT_INT3);
         break;
     case OP_INT1:
+        /* Takes what a load of SS held back along. */
+        env->x.dr[6] |= env->x.pending_db;
+        env->x.pending_db = 0;
         x86_interrupt(env, EXCP_DB, INT_INT1, false, 0, x86_next_rip(env));
         break;
     case OP_INTO:

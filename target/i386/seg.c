@@ -928,6 +928,14 @@ static void flat_seg(CPUX86State *env, int seg, uint16_t sel, uint32_t attr)
     x86_set_seg(env, seg, sel, 0, UINT32_MAX, attr);
 }
 
+/* Around a system call TF counts as it is afterwards. */
+static void step_after(CPUX86State *env)
+{
+    if (env->eflags_sys & FL_TF) {
+        env->x.pending_db |= BIT(14);
+    }
+}
+
 #define ATTR_CODE32(dpl) (0xc09bu | (dpl) << 5)
 #define ATTR_CODE64(dpl) (0xa09bu | (dpl) << 5)
 #define ATTR_DATA(dpl)   (0xc093u | (dpl) << 5)
@@ -959,6 +967,7 @@ void x86_syscall(CPUX86State *env)
         flat_seg(env, R_SS, (sel + 8) & ~3u, ATTR_DATA(0));
         env->rip = (uint32_t)env->x.star;
     }
+    step_after(env);
 }
 
 void x86_sysret(CPUX86State *env, unsigned osz)
@@ -995,6 +1004,7 @@ void x86_sysret(CPUX86State *env, unsigned osz)
         flat_seg(env, R_SS, (sel + 8) | 3, ATTR_DATA(3));
         env->rip = rip;
     }
+    step_after(env);
 }
 
 void x86_sysenter(CPUX86State *env)
