@@ -520,11 +520,12 @@ static void read_back(BlockNode *n)
 static void failing_op(BlockNode *n, const Variant *v)
 {
     uint64_t at = g_rand_int(m.rng) % m.sectors;
-    uint64_t count = MIN(1 + g_rand_int(m.rng) % 200, m.sectors - at);
+    uint64_t count = 1 + g_rand_int(m.rng) % 200;
     uint8_t byte = g_rand_int_range(m.rng, 1, 256);
     g_autofree uint8_t *buf = g_malloc(count * 512);
     BlockSnapshotInfo sn = { .icount = UINT64_MAX };
 
+    count = MIN(count, m.sectors - at);
     memset(buf, byte, count * 512);
     switch (g_rand_int(m.rng) % 10) {
     case 0 ... 4:

@@ -7,6 +7,7 @@
 #include "osdep.h"
 #include "block/block-int.h"
 #include "util/module.h"
+#include "util/thread.h"
 
 #define MAX_SIZE (8 * MiB)
 #define QCOW2_TEST_ROUNDS 60
@@ -22,11 +23,18 @@ typedef struct Disk {
     GRand *rng;
 } Disk;
 
+static bool small_caches; /* so that they overflow */
+
 static BlockNode *open_image(const char *path, unsigned flags)
 {
     QObject *o = qdict_new();
     Error *err = NULL;
     BlockNode *n;
+
+    if (small_caches) {
+        qdict_put_int(o, "l2-cache-size", 4096);
+        qdict_put_int(o, "refcount-cache-size", 4096);
+    }
 
     qdict_put_str(o, "driver", "qcow2");
     n = node_open_filename(path, o, flags | BLK_O_UNMAP | BLK_O_NO_FLUSH,
@@ -438,6 +446,99 @@ static void test_prealloc(void)
     }
 }
 
+/* ---- many workers ---------------------------------------------------------------- */
+
+#define WORKERS 4
+#define BLOCK   4096 /* each worker has every fourth of these, in all clusters */
+#define THREAD_SIZE (4 * MiB)
+
+typedef struct Worker {
+    Thread thread;
+    BlockNode *n;
+    unsigned number;
+    uint8_t seen[THREAD_SIZE / BLOCK];
+    int failed;
+} Worker;
+
+static void *work(void *opaque)
+{
+    Worker *w = opaque;
+    GRand *rng = g_rand_new_with_seed(w->number);
+    uint8_t buf[BLOCK];
+
+    for (int i = 0; i < 1500 && !w->failed; i++) {
+        unsigned b = g_rand_int(rng) % (THREAD_SIZE / BLOCK / WORKERS) *
+                     WORKERS + w->number;
+        uint64_t at = (uint64_t)b * BLOCK;
+
+        switch (g_rand_int(rng) % 8) {
+        case 0 ... 3:
+            w->seen[b] = g_rand_int_range(rng, 1, 256);
+            memset(buf, w->seen[b], BLOCK);
+            w->failed |= node_pwrite(w->n, at, buf, BLOCK) != 0;
+            break;
+        case 4:
+            w->seen[b] = 0;
+            w->failed |= node_pwrite_zeroes(w->n, at, BLOCK,
+                                            BLK_REQ_MAY_UNMAP) != 0;
+            break;
+        case 5:
+            if (g_rand_int(rng) % 8 == 0) {
+                w->failed |= node_flush(w->n) != 0;
+            }
+            break;
+        default:
+            w->failed |= node_pread(w->n, at, buf, BLOCK) != 0;
+            for (int k = 0; k < BLOCK; k++) {
+                w->failed |= buf[k] != w->seen[b];
+            }
+            break;
+        }
+    }
+    g_rand_free(rng);
+    return NULL;
+}
+
+static void test_threads(gconstpointer opts)
+{
+    g_autofree char *path = g_build_filename(dir, "threads", NULL);
+    Worker *w = g_new0(Worker, WORKERS);
+    BlockSnapshotInfo sn = { .name = "x" };
+    BlockNode *n;
+
+    create(path, opts);
+    small_caches = strstr(opts, "512") != NULL;
+    n = open_image(path, BLK_O_RDWR);
+    for (int round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < WORKERS; i++) {
+            w[i].n = n;
+            w[i].number = i;
+            thread_create(&w[i].thread, "w", work, &w[i]);
+        }
+        for (unsigned i = 0; i < WORKERS; i++) {
+            thread_join(&w[i].thread);
+            g_assert_cmpint(w[i].failed, ==, 0);
+        }
+        check_clean(n);
+        if (round == 0) {
+            n->drv->snapshot_create(n, &sn, &error_abort);
+        }
+    }
+    node_unref(n);
+    n = open_image(path, 0);
+    check_clean(n);
+    for (unsigned b = 0; b < THREAD_SIZE / BLOCK; b++) {
+        uint8_t buf[BLOCK];
+
+        g_assert_cmpint(node_pread(n, (uint64_t)b * BLOCK, buf, BLOCK), ==, 0);
+        g_assert_cmpint(buf[0], ==, w[b % WORKERS].seen[b]);
+    }
+    node_unref(n);
+    unlink(path);
+    g_free(w);
+    small_caches = false;
+}
+
 int main(int argc, char **argv)
 {
     int ret;
@@ -451,6 +552,15 @@ int main(int argc, char **argv)
 
         g_test_add_data_func(name, &variants[i], test_random);
     }
+    g_test_add_data_func("/qcow2/threads/64k", "{\"size\": 4194304}",
+                         test_threads);
+    g_test_add_data_func("/qcow2/threads/extl2", "{\"size\": 4194304, "
+                         "\"extended_l2\": true}", test_threads);
+    g_test_add_data_func("/qcow2/threads/512-small-caches",
+                         "{\"size\": 4194304, \"cluster_size\": 512}",
+                         test_threads);
+    g_test_add_data_func("/qcow2/threads/4k", "{\"size\": 4194304, "
+                         "\"cluster_size\": 4096}", test_threads);
     g_test_add_func("/qcow2/bitmaps", test_bitmaps);
     g_test_add_func("/qcow2/repair", test_repair);
     g_test_add_func("/qcow2/amend", test_amend);
