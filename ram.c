@@ -73,6 +73,23 @@ static DirtyWord *dirty_word(unsigned client, uint64_t page, uint64_t last,
     return chunk ? &chunk[page % CHUNK_PAGES / 64] : NULL;
 }
 
+void ram_will_dirty(uint64_t ram_offset)
+{
+    uint64_t page = ram_offset >> DIRTY_PAGE_BITS;
+    uint64_t bit = BIT(page & 63);
+
+    for (unsigned c = 0; c < DIRTY_MEMORY_NUM; c++) {
+        DirtyWord *w = atomic_load_explicit(
+            &dirty_chunks[c][page / CHUNK_PAGES], memory_order_acquire);
+        if (w) {
+            w += page % CHUNK_PAGES / 64;
+            if (!(atomic_load_explicit(w, memory_order_relaxed) & bit)) {
+                atomic_fetch_or(w, bit);
+            }
+        }
+    }
+}
+
 void ram_set_dirty(uint64_t ram_offset, uint64_t size)
 {
     uint64_t mask, next;

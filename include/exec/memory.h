@@ -176,6 +176,14 @@ bool memory_region_test_and_clear_dirty(MemoryRegion *mr, hwaddr addr,
                                         uint64_t size, unsigned client);
 /* By RAM offset, any thread: the engine's stores and DMA. */
 void ram_set_dirty(uint64_t ram_offset, uint64_t size);
+/* The page may be written from now on by someone who marks it again when the
+ * log is synchronized (AccelOps.dirty_sync); so this needs no barrier.  Called
+ * with a guest's vector registers live. */
+void ram_will_dirty(uint64_t ram_offset)
+#ifndef __clang__
+    __attribute__((target("general-regs-only")))
+#endif
+    ;
 /* The same, and tells who tracks code: after DMA through a mapping that stays
  * (rings).  Any thread. */
 void ram_written(uint64_t ram_offset, uint64_t size);

@@ -316,6 +316,14 @@ typedef struct CPUX86State {
         uint64_t ram_offset;
         bool readonly;
     } phys_cache[256];
+    /* ... and the RAM sections they were in. */
+    struct phys_range {
+        hwaddr start, size;
+        uint8_t *host;
+        uint64_t ram_offset;
+        bool readonly;
+    } phys_range[4];
+    unsigned phys_next;
     /* Sets, by hash: 2 MB pages of which pieces are in the TLB; larger ones
      * by VA >> 30; pages that code was fetched from since a jump flush. */
     uint64_t large_2m[64], large_1g;
@@ -540,6 +548,17 @@ struct code_page {
     hwaddr phys;
 };
 void x86_fetch_page(CPUX86State *env, vaddr lin, struct code_page *out);
+/*
+ * For generated code, which calls it with the guest's vector registers live:
+ * fills the entry of @lin in the present mode in the plain cases (64-bit
+ * paging, RAM, A and D set, allowed).  False: take the long way.
+ */
+#ifdef __clang__
+#define NO_VECTORS
+#else
+#define NO_VECTORS __attribute__((target("general-regs-only")))
+#endif
+bool x86_tlb_refill(CPUX86State *env, vaddr lin, uint32_t write) NO_VECTORS;
 uint64_t x86_phys_ld(CPUX86State *env, hwaddr pa, unsigned size);
 void x86_phys_st(CPUX86State *env, hwaddr pa, uint64_t val, unsigned size);
 void x86_mmu_init(void);
@@ -692,7 +711,7 @@ uint64_t x86_code_epoch(void);
 bool x86_cur_is_stack(CPUX86State *env);
 /* The bytes of RAM at [ram_offset, +size) were written: drops code. */
 void x86_code_written(uint64_t ram_offset, uint64_t size);
-bool x86_page_has_code(uint64_t ram_offset);
+bool x86_page_has_code(uint64_t ram_offset) NO_VECTORS;
 
 /* simd.c, fpu.c: executes any x87, MMX, SSE or AVX instruction, xsave family
  * included; raises faults.  fp state: env->x.xsave. */

@@ -82,7 +82,7 @@ enum how {
     HOW_NOP,
     HOW_LEA, HOW_PUSH, HOW_PUSHI, HOW_PUSHM, HOW_POP, HOW_LEAVE_FRAME,
     HOW_BT, HOW_CX8, HOW_MOFFS, HOW_SWAPGS, HOW_CLI, HOW_STI, HOW_PUSHF,
-    HOW_RDTSC, HOW_CLD,
+    HOW_RDTSC, HOW_CLD, HOW_STRING,
     HOW_JCC, HOW_JMP, HOW_CALL, HOW_RET, HOW_JMPI, HOW_CALLI, HOW_LOOP,
     HOW_JCXZ, HOW_STAC,
     HOW_SLOW_BRANCH,
@@ -332,6 +332,12 @@ static enum how classify(struct tr *t, const struct insn *in)
             return ea_ok(t, in) ? HOW_BT : HOW_SLOW;
         }
         break;
+    case OP_MOVS:
+    case OP_STOS:
+    case OP_LODS:
+        return !(in->prefix & (PFX_REP | PFX_REPNE)) && in->seg < R_FS &&
+                       in->seg != R_CS && in->addrsize == full
+                   ? HOW_STRING : HOW_SLOW;
     case OP_CMPXCHG8B:
         return ea_ok(t, in) ? HOW_CX8 : HOW_SLOW;
     case OP_MOVABS:
@@ -843,16 +849,24 @@ static void emit_ea(struct tr *t, const struct insn *in)
 /* T1: linear address; then T1 + T2 is the host's.  EFLAGS are lost. */
 static void emit_check(struct tr *t, unsigned size, bool write)
 {
-    struct emit *e = &t->h;
+    struct emit *e = &t->h, *c = &t->c;
+    uint8_t *again = e->p;
+    struct rm tag = rm_tab(write ? &t->tlb[0].tag_w : &t->tlb[0].tag_r, H_T2);
+    int kind = t->how[t->i] >= HOW_JCC ? SITE_BRANCH : SITE_INSN;
 
     e_mov_rr(e, H_T2, H_T1);
     e_shift(e, 1, 5, H_T2, 7);
     e_alui(e, 0, 4, rm_reg(H_T2), (TLB_SIZE - 1) * 32);
-    e_op(e, 1, 0x2b, H_T1,
-         rm_tab(write ? &t->tlb[0].tag_w : &t->tlb[0].tag_r, H_T2));
+    e_op(e, 1, 0x2b, H_T1, tag);
     e_alui(e, 1, 7, rm_reg(H_T1), (int32_t)(4096 - size));
-    e_fix(e_jcc(e, CC_A), slow_stub(t));
+    e_fix(e_jcc(e, CC_A), c->p);
     e_ld(e, H_T2, rm_tab(&t->tlb[0].host, H_T2));
+    /* The miss: the address again, then see t_miss. */
+    e_op(c, 1, 0x03, H_T1, tag);
+    e8(c, 0xe8), e32(c, 0);
+    e_fix(c->p - 4, to_rw(t->j, t->j->t_miss[write]));
+    e_jmp_to(c, again);
+    e32(c, new_site(t, kind, 0));
 }
 _Static_assert(sizeof(struct tlbe) == 32, "emit_check() knows it");
 
@@ -1279,6 +1293,50 @@ static void emit_moffs(struct tr *t, const struct insn *in)
     e_op(e, size == 8, (store ? 0x88 : 0x8a) | (size > 1), H_AX, rm_host());
 }
 
+/* A string instruction without REP, upwards. */
+static void emit_string(struct tr *t, const struct insn *in)
+{
+    CPUX86State *env = t->env;
+    struct emit *e = &t->h;
+    unsigned size = in->opsize, wide = size > 1, w = size == 8;
+    bool load = in->op != OP_STOS, store = in->op != OP_LODS;
+
+    flags_out(t, e, t->need[t->i]);
+    e_op(e, 0, 0xf7, 0, rm_abs(&env->eflags_sys)), e32(e, FL_DF);
+    e_fix(e_jcc(e, CC_NE), slow_stub(t));
+    if (load) {
+        e_lea(e, t->m64, H_T1, rm_mem(H_SI, -1, 0, 0));
+        emit_check(t, size, false);
+        if (size == 2) {
+            e8(e, 0x66);
+        }
+        e_op(e, w, 0x8a | wide, store ? H_T1 : H_AX, rm_host());
+        if (store) {
+            e_st(e, H_T1, rm_abs(&env->jit_tmp[1]));
+        }
+    }
+    if (store) {
+        struct rm m = rm_host();
+        int r = H_AX;
+
+        e_lea(e, t->m64, H_T1, rm_mem(H_DI, -1, 0, 0));
+        emit_check(t, size, true);
+        if (load) {
+            m = sum(t);
+            e_ld(e, H_T2, rm_abs(&env->jit_tmp[1]));
+            r = H_T2;
+        }
+        if (size == 2) {
+            e8(e, 0x66);
+        }
+        e_op(e, w, 0x88 | wide, r, m);
+        e_lea(e, t->m64, H_DI, rm_mem(H_DI, -1, 0, (int32_t)size));
+    }
+    if (load) {
+        e_lea(e, t->m64, H_SI, rm_mem(H_SI, -1, 0, (int32_t)size));
+    }
+}
+
 /* bitwise @n (1 or, 4 and) of a 32-bit field with @v; EFLAGS are lost. */
 static void field_op(struct tr *t, unsigned n, const void *p, uint32_t v)
 {
@@ -1594,6 +1652,9 @@ static void emit_insn(struct tr *t)
         break;
     case HOW_STAC:
         emit_stac(t, in);
+        break;
+    case HOW_STRING:
+        emit_string(t, in);
         break;
     case HOW_SLOW:
         emit_slow(t, SITE_INSN);

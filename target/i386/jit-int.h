@@ -68,6 +68,7 @@ struct jit {
     /* Thunks. */
     void (*enter)(const uint8_t *code);
     const uint8_t *t_leave, *t_slow, *t_link_m, *t_link_e, *t_ind, *t_fault;
+    const uint8_t *t_miss[2]; /* by write */
     const uint8_t *t_load_v[3], *t_load_f[3];
     /* Pages whose code was written, by any thread. */
     Mutex stale_lock;

@@ -603,6 +603,37 @@ static void gen_thunks(struct jit *j)
         e_jmp_to(e, v[how]);
     }
 
+    /*
+     * TLB misses: called with the address in T1, returns when the entry is
+     * filled.  Else the site's number, which follows the jump behind the
+     * call, is interpreted.
+     */
+    uint8_t *to_slow[2];
+    for (int write = 0; write < 2; write++) {
+        static const uint8_t save[] = { 0x50, 0x51, 0x52, 0x56, 0x57, 0x41,
+                                        0x50, 0x41, 0x51, 0x41, 0x52, 0x50 };
+        static const uint8_t back[] = { 0x58, 0x41, 0x5a, 0x41, 0x59, 0x41,
+                                        0x58, 0x5f, 0x5e, 0x5a, 0x59, 0x58 };
+        j->t_miss[write] = RX(e->p);
+        for (unsigned i = 0; i < sizeof(save); i++) {
+            e8(e, save[i]);
+        }
+        e_imm(e, H_DI, (uintptr_t)env);
+        e_mov_rr(e, H_SI, H_T1);
+        e_imm(e, H_DX, (unsigned)write);
+        e_call_abs(e, x86_tlb_refill);
+        e_op(e, 0, 0x84, H_AX, rm_reg(H_AX)); /* test %al,%al */
+        for (unsigned i = 0; i < sizeof(back); i++) {
+            e8(e, back[i]); /* pop: flags stay */
+        }
+        uint8_t *no = e_jcc(e, CC_E);
+        e8(e, 0xc3);
+        e_fix(no, e->p);
+        e8(e, 0x41), e8(e, 0x5b); /* pop T2 */
+        e_ld32(e, H_T2, rm_mem(H_T2, -1, 0, 5));
+        to_slow[write] = e_jmp(e);
+    }
+
     j->t_leave = RX(e->p);
     gen_store(e, env);
     gen_fp_save(e, j);
@@ -618,6 +649,10 @@ static void gen_thunks(struct jit *j)
     for (unsigned i = 0; i < ARRAY_SIZE(calls); i++) {
         bool fault = calls[i].t == &j->t_fault;
         *calls[i].t = RX(e->p);
+        if (calls[i].t == &j->t_slow) {
+            e_fix(to_slow[0], e->p);
+            e_fix(to_slow[1], e->p);
+        }
         if (calls[i].fl) {
             gen_flags_save(e, fault ? &env->fault_img : &env->flags_img);
         }

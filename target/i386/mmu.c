@@ -86,6 +86,9 @@ static void phys_cache_clear(CPUX86State *env)
     for (unsigned i = 0; i < ARRAY_SIZE(env->phys_cache); i++) {
         env->phys_cache[i].page = ~UINT64_C(0);
     }
+    for (unsigned i = 0; i < ARRAY_SIZE(env->phys_range); i++) {
+        env->phys_range[i].size = 0;
+    }
 }
 
 static const struct phys_page *phys_find(CPUX86State *env, hwaddr pa)
@@ -96,6 +99,15 @@ static const struct phys_page *phys_find(CPUX86State *env, hwaddr pa)
 
     if (likely(p->page == page)) {
         return p;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(env->phys_range); i++) {
+        const struct phys_range *r = &env->phys_range[i];
+        if (page - r->start < r->size) {
+            *p = (struct phys_page){ page, r->host + (page - r->start),
+                                     r->ram_offset + (page - r->start),
+                                     r->readonly };
+            return p;
+        }
     }
     rcu_read_lock();
     MemorySection s = address_space_lookup(x86_cpu_as(env), page);
@@ -109,6 +121,10 @@ static const struct phys_page *phys_find(CPUX86State *env, hwaddr pa)
         p->host = s.mr->ram->host + s.offset_in_region;
         p->ram_offset = s.mr->ram->offset + s.offset_in_region;
         p->readonly = s.readonly || s.mr->kind != MR_RAM;
+        /* From here to the section's end, by whole pages. */
+        env->phys_range[env->phys_next++ % ARRAY_SIZE(env->phys_range)] =
+            (struct phys_range){ page, ROUND_DOWN(s.size, 4096), p->host,
+                                 p->ram_offset, p->readonly };
     }
     rcu_read_unlock();
     return p;
@@ -496,7 +512,7 @@ static void check_watch(CPUX86State *env, vaddr lin, unsigned size, bool write)
     }
 }
 
-static unsigned hash_2m(vaddr lin)
+static NO_VECTORS unsigned hash_2m(vaddr lin)
 {
     return (lin >> 21 ^ lin >> 33) % (64 * ARRAY_SIZE(
         ((CPUX86State *)NULL)->large_2m));
@@ -571,12 +587,121 @@ static struct tlb_info *tlb_fill(CPUX86State *env, vaddr lin, enum access acc,
         if (write && acc == ACC_WRITE && !x86_page_has_code(p->ram_offset)) {
             /* From now on stores are not seen: the log learns of the page
              * now, and again when it is synchronized. */
-            ram_set_dirty(p->ram_offset, 4096);
+            ram_will_dirty(p->ram_offset);
             atomic_store_explicit(&env->logged, true, memory_order_relaxed);
             t->tag_w = page;
         }
     }
     return info;
+}
+
+bool x86_tlb_refill(CPUX86State *env, vaddr lin, uint32_t write)
+{
+    uint64_t cr4 = env->x.cr4, table, e = 0, bits = PTE_W | PTE_U;
+    uint64_t need = PTE_P | PTE_A, nx = 0;
+    const struct phys_range *r = NULL;
+    int mode = env->mmu_idx;
+    unsigned shift = 39, i = (lin >> 12) & (TLB_SIZE - 1);
+    vaddr page = lin & ~UINT64_C(0xfff);
+    const struct tlbe *old = &env->tlb[mode][i];
+
+    /* An entry that is there: the access reaches into the next page. */
+    if ((write ? old->tag_w : old->tag_r) == page ||
+        !(env->x.cr0 & CR0_PG) || !(env->x.efer & EFER_LMA) ||
+        !(env->x.efer & EFER_NXE) || (cr4 & CR4_LA57) || env->watch_any ||
+        env->align_check || (uint64_t)((int64_t)lin >> 47) + 1 > 1) {
+        return false;
+    }
+#ifdef __clang__
+    if (env->v_live) {
+        return false;
+    }
+#endif
+    table = env->x.cr3 & ~UINT64_C(0xfff);
+    for (;; shift -= 9) {
+        hwaddr pa = ((table & UINT64_C(0x000ffffffffff000)) |
+                     (lin >> shift & 511) << 3) & env->a20_mask;
+        for (r = env->phys_range;; r++) {
+            if (r == env->phys_range + ARRAY_SIZE(env->phys_range)) {
+                return false;
+            }
+            if (pa - r->start < r->size) {
+                break;
+            }
+        }
+        e = *(const volatile uint64_t *)(r->host + (pa - r->start));
+        if ((e & need) != need ||
+            (e & ~env->phys_mask & UINT64_C(0x000ffffffffff000))) {
+            return false;
+        }
+        bits &= e;
+        nx |= e;
+        if (shift == 12) {
+            break;
+        }
+        if (e & PTE_PS) {
+            if (shift != 21 || (e & 0x1fe000)) {
+                return false; /* 1 GB pages, reserved bits */
+            }
+            break;
+        }
+        table = e;
+    }
+    /* Rights, as in access_ok(). */
+    bool w = bits & PTE_W, u = bits & PTE_U, exec;
+    if (mode == MMU_USER ? !u : mode == MMU_KSMAP && u) {
+        return false;
+    }
+    w = (w || (mode != MMU_USER && !(env->x.cr0 & CR0_WP))) && (e & PTE_D);
+    exec = !(nx >> 63) && !(mode != MMU_USER && u && (cr4 & CR4_SMEP));
+    if (write && !w) {
+        return false;
+    }
+    hwaddr phys = ((e & UINT64_C(0x000ffffffffff000)) &
+                   ~(BIT(shift) - 1)) | (page & (BIT(shift) - 1));
+    phys &= env->a20_mask;
+    for (r = env->phys_range;; r++) {
+        if (r == env->phys_range + ARRAY_SIZE(env->phys_range)) {
+            return false;
+        }
+        if (phys - r->start < r->size) {
+            break;
+        }
+    }
+    uint64_t ram = r->ram_offset + (phys - r->start);
+    if (write && (r->readonly || x86_page_has_code(ram))) {
+        return false;
+    }
+    struct tlbe *t = &env->tlb[mode][i];
+    struct tlb_info *info = &env->tlb_info[mode][i];
+    bool global = (e & PTE_G) && (cr4 & CR4_PGE);
+
+    t->tag_w = (uint64_t)(i ^ 1) << 12;
+    info->vpage = page;
+    info->phys = phys;
+    info->ram_offset = ram;
+    info->flags = TLB_VALID | TLB_READ | (w ? TLB_WRITE : 0) |
+                  (exec ? TLB_EXEC : 0) | (global ? TLB_GLOBAL : 0) |
+                  (r->readonly ? TLB_ROM : 0) | (shift > 12 ? TLB_LARGE : 0);
+    if (shift > 12) {
+        unsigned k = hash_2m(lin);
+        env->large_2m[k / 64] |= BIT(k % 64);
+    }
+    if (!global) {
+        unsigned n = env->fill_count[mode]++;
+        if (n < TLB_LOG) {
+            env->fill_log[mode][n] = i;
+        }
+    }
+    t->host = (uint64_t)(uintptr_t)(r->host + (phys - r->start));
+    t->addend = t->host - page;
+    t->tag_r = page;
+    if (write) {
+        ram_will_dirty(ram);
+        atomic_store_explicit(&env->logged, true, memory_order_relaxed);
+        t->tag_w = page;
+    }
+    return true;
 }
 
 /* The entry for an access, filled if need be. */
