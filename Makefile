@@ -30,6 +30,12 @@ check-tsan: ## the short tier under ThreadSanitizer
 check-long: ## full counts: make check-long [T=NAME]
 	sh scripts/test long $(T)
 
+check-layers: ## who includes whose headers
+	python3 scripts/check-layers.py
+
+compare: all ## what we offer against the installed QEMU
+	python3 scripts/compare-qemu.py $(BUILD)/qemu-kvm
+
 bench: all ## start-up time and memory against the installed QEMU
 	python3 scripts/bench-startup.py $(BUILD)/qemu-kvm
 
@@ -55,5 +61,5 @@ SAN_CC = $(shell command -v ccache) clang
 $(BUILD)/build.ninja:
 	CC="$$(command -v ccache) $${CC:-gcc}" meson setup $(BUILD)
 
-.PHONY: all setup run check check-unit check-asan check-tsan check-long \
+.PHONY: all setup run check check-unit check-layers compare check-asan check-tsan check-long \
 	bench man format tidy clean help

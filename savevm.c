@@ -53,21 +53,25 @@ HumanReadableText *qmp_x_vmstate_roundtrip(Error **errp)
     return text;
 }
 
-/* Each comes with the code that honours it. */
+/* "events": whether MIGRATION events are wanted, which a client says at every
+ * start.  Others come with the code that honours them. */
+static bool migrate_events;
+
 MigrationCapabilityStatusList *qmp_query_migrate_capabilities(Error **errp)
 {
-    return NULL;
+    MigrationCapabilityStatusList *list = NULL, **tail = &list;
+    MigrationCapabilityStatus *s = g_new0(MigrationCapabilityStatus, 1);
+
+    s->capability = MIGRATION_CAPABILITY_EVENTS;
+    s->state = migrate_events;
+    QAPI_LIST_APPEND(tail, s);
+    return list;
 }
 
 void qmp_migrate_set_capabilities(MigrationCapabilityStatusList *capabilities,
                                   Error **errp)
 {
     for (; capabilities; capabilities = capabilities->next) {
-        if (capabilities->value->state) {
-            error_setg(errp, "Parameter 'capabilities': '%s' is not in this "
-                       "build yet",
-                       MigrationCapability_str(capabilities->value->capability));
-            return;
-        }
+        migrate_events = capabilities->value->state;
     }
 }

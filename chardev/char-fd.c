@@ -34,15 +34,25 @@ static void fd_readable(void *opaque)
         } else {
             s->reading = false;
             s->eof = true;
+            /* The other direction is still there: nothing of it is lost. */
+            s->closing = s->writing;
             fd_watch(s);
-            chr_be_event(&s->chr, CHR_EVENT_CLOSED);
+            if (!s->closing) {
+                chr_be_event(&s->chr, CHR_EVENT_CLOSED);
+            }
         }
     }
 }
 
 static void fd_writable(void *opaque)
 {
-    chr_be_writable(opaque);
+    FDChardev *s = opaque;
+
+    chr_be_writable(&s->chr);
+    if (s->closing && !s->writing) {
+        s->closing = false;
+        chr_be_event(&s->chr, CHR_EVENT_CLOSED);
+    }
 }
 
 static void fd_watch(FDChardev *s)
@@ -102,6 +112,11 @@ int fd_chr_write(Chardev *chr, const uint8_t *buf, int len)
         return errno == EAGAIN ? 0 : len; /* broken: nothing to wait for */
     }
     return n;
+}
+
+int fd_chr_out_fd(Chardev *chr)
+{
+    return ((FDChardev *)chr)->out;
 }
 
 void fd_chr_want_write(Chardev *chr, bool on)
@@ -178,7 +193,7 @@ static bool file_open(Chardev *chr, QObject *opts, Error **errp)
 static const ChardevInfo file_info = {
     .name = "file", .size = sizeof(FDChardev), .opts = file_opts,
     .open = file_open, .close = fd_chr_close, .write = fd_chr_write,
-    .want_write = fd_chr_want_write, .update_read = fd_chr_update_read,
+    .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd, .update_read = fd_chr_update_read,
 };
 
 /* --- pipe: PATH.in and PATH.out, or PATH both ways --- */
@@ -224,7 +239,7 @@ static bool pipe_open(Chardev *chr, QObject *opts, Error **errp)
 static const ChardevInfo pipe_info = {
     .name = "pipe", .size = sizeof(FDChardev), .opts = pipe_opts,
     .open = pipe_open, .close = fd_chr_close, .write = fd_chr_write,
-    .want_write = fd_chr_want_write, .update_read = fd_chr_update_read,
+    .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd, .update_read = fd_chr_update_read,
 };
 
 /* --- stdio --- */
@@ -312,7 +327,7 @@ static void stdio_close(Chardev *chr)
 static const ChardevInfo stdio_info = {
     .name = "stdio", .size = sizeof(StdioChardev), .opts = stdio_opts,
     .open = stdio_open, .close = stdio_close, .write = fd_chr_write,
-    .want_write = fd_chr_want_write, .update_read = fd_chr_update_read,
+    .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd, .update_read = fd_chr_update_read,
     .set_echo = stdio_set_echo,
 };
 
@@ -404,7 +419,7 @@ static void pty_update_read(Chardev *chr)
 
 static const ChardevInfo pty_info = {
     .name = "pty", .size = sizeof(PtyChardev), .open = pty_open,
-    .close = pty_close, .write = pty_write, .want_write = fd_chr_want_write,
+    .close = pty_close, .write = pty_write, .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd,
     .update_read = pty_update_read,
 };
 

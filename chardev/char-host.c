@@ -137,6 +137,7 @@ static const ChardevInfo serial_info = {
     .name = "serial", .alias = "tty", .size = sizeof(FDChardev),
     .opts = path_opts, .open = serial_open, .close = fd_chr_close,
     .write = fd_chr_write, .want_write = fd_chr_want_write,
+    .out_fd = fd_chr_out_fd,
     .update_read = fd_chr_update_read,
     .set_serial_params = serial_set_params, .set_break = serial_set_break,
     .get_tiocm = serial_get_tiocm, .set_tiocm = serial_set_tiocm,

@@ -25,6 +25,8 @@ typedef struct ChardevInfo {
     void (*close)(Chardev *chr);
     int (*write)(Chardev *chr, const uint8_t *buf, int len);
     void (*want_write)(Chardev *chr, bool on);
+    /* Optional: the descriptor that output goes to, -1: none now. */
+    int (*out_fd)(Chardev *chr);
     void (*update_read)(Chardev *chr);
     /* Optional. */
     void (*set_fe_open)(Chardev *chr, bool open);
@@ -74,6 +76,7 @@ typedef struct FDChardev {
     int in, out;         /* -1: none; may be the same */
     bool reading, writing;
     bool eof;            /* the input ended, once for all */
+    bool closing;        /* ... and CLOSED waits for output on its way */
     bool keep_in;        /* not ours to close */
     bool keep_out;
     void (*hangup)(struct FDChardev *s); /* end of input; NULL: stop reading */
@@ -81,6 +84,7 @@ typedef struct FDChardev {
 void fd_chr_start(FDChardev *s, int in, int out);
 void fd_chr_close(Chardev *chr);
 int fd_chr_write(Chardev *chr, const uint8_t *buf, int len);
+int fd_chr_out_fd(Chardev *chr);
 void fd_chr_want_write(Chardev *chr, bool on);
 void fd_chr_update_read(Chardev *chr);
 

@@ -234,6 +234,13 @@ static void mux_want_write(Chardev *chr, bool on)
     }
 }
 
+static int mux_out_fd(Chardev *chr)
+{
+    Chardev *base = ((MuxChardev *)chr)->base.chr;
+
+    return base && base->info->out_fd ? base->info->out_fd(base) : -1;
+}
+
 static void mux_set_echo(Chardev *chr, bool on)
 {
     chr_fe_set_echo(&((MuxChardev *)chr)->base, on);
@@ -287,7 +294,8 @@ static void mux_close(Chardev *chr)
 static const ChardevInfo mux_info = {
     .name = "mux", .size = sizeof(MuxChardev), .opts = mux_opts,
     .open = mux_open, .close = mux_close, .write = mux_write,
-    .want_write = mux_want_write, .update_read = mux_update_read,
+    .want_write = mux_want_write, .out_fd = mux_out_fd,
+    .update_read = mux_update_read,
     .set_echo = mux_set_echo, .attach = mux_attach, .detach = mux_detach,
     .frontend = mux_frontend,
 };

@@ -442,6 +442,13 @@ static void sock_want_write(Chardev *chr, bool on)
     sock_watch(s);
 }
 
+static int sock_out_fd(Chardev *chr)
+{
+    SocketChardev *s = (SocketChardev *)chr;
+
+    return chr->open && !s->gone ? s->fd : -1;
+}
+
 static void sock_update_read(Chardev *chr)
 {
     SocketChardev *s = (SocketChardev *)chr;
@@ -772,7 +779,8 @@ static void sock_close(Chardev *chr)
 static const ChardevInfo socket_info = {
     .name = "socket", .size = sizeof(SocketChardev), .opts = sock_opts,
     .open = sock_open, .close = sock_close, .write = sock_write,
-    .want_write = sock_want_write, .update_read = sock_update_read,
+    .want_write = sock_want_write, .out_fd = sock_out_fd,
+    .update_read = sock_update_read,
     .disconnect = sock_disconnect, .take_fds = sock_take_fds,
 };
 

@@ -5,6 +5,7 @@
 #include "util/fdset.h"
 #include "util/module.h"
 #include "util/option.h"
+#include <poll.h>
 
 #define OUT_MAX MiB /* what chr_fe_write_all() queues */
 
@@ -602,6 +603,15 @@ void chr_fe_write_all(CharFrontend *fe, const uint8_t *buf, int len)
             chr->info->want_write(chr, true);
         }
     }
+}
+
+bool chr_fe_wait_room(CharFrontend *fe, int ms)
+{
+    Chardev *chr = fe->chr;
+    struct pollfd p = { .events = POLLOUT };
+
+    p.fd = chr && chr->info->out_fd ? chr->info->out_fd(chr) : -1;
+    return p.fd >= 0 && poll(&p, 1, ms) > 0 && (p.revents & POLLOUT);
 }
 
 void chr_fe_printf(CharFrontend *fe, const char *fmt, ...)

@@ -547,6 +547,7 @@ void hmp_monitors_cleanup(void)
 
     list_foreach_safe(mon, tmp, &monitors, node) {
         list_remove(&mon->node);
+        mon_out_drain(&mon->out);
         mon_out_fini(&mon->out);
         chr_fe_deinit(&mon->fe);
         readline_fini(&mon->readline);

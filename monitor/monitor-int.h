@@ -30,6 +30,8 @@ typedef struct MonOut {
 void mon_out_init(MonOut *o, CharFrontend *fe);
 void mon_out_write(MonOut *o, const char *text, size_t len);
 void mon_out_reset(MonOut *o);
+/* The end of the program: waits a little for somebody to read the rest. */
+void mon_out_drain(MonOut *o);
 void mon_out_fini(MonOut *o);
 
 bool qmp_monitor_new(Chardev *chr, bool pretty, Error **errp);

@@ -54,6 +54,22 @@ void mon_out_reset(MonOut *o)
     g_string_truncate(o->buf, 0);
 }
 
+/* How long the end of the program waits for somebody to read. */
+#define LAST_WORDS_MS 1000
+
+void mon_out_drain(MonOut *o)
+{
+    while (o->buf->len && chr_fe_wait_room(o->fe, LAST_WORDS_MS)) {
+        int n = chr_fe_write(o->fe, (const uint8_t *)o->buf->str,
+                             MIN(o->buf->len, 1 << 20));
+
+        if (n <= 0) {
+            break;
+        }
+        g_string_erase(o->buf, 0, MIN((size_t)n, o->buf->len));
+    }
+}
+
 void mon_out_fini(MonOut *o)
 {
     mon_out_reset(o);

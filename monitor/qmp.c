@@ -424,6 +424,7 @@ void qmp_monitors_cleanup(void)
     qmp_events_fini();
     list_foreach_safe(m, tmp, &monitors, node) {
         list_remove(&m->node);
+        mon_out_drain(&m->out);
         end_session(m);
         mon_out_fini(&m->out);
         chr_fe_deinit(&m->fe);

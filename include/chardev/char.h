@@ -80,6 +80,9 @@ int chr_fe_write(CharFrontend *fe, const uint8_t *buf, int len);
 /* Queues what does not fit (bounded by 1 MiB, then dropped): for users that
  * have no flow control.  Never blocks. */
 void chr_fe_write_all(CharFrontend *fe, const uint8_t *buf, int len);
+/* Blocks until the back end takes bytes, at most @ms; false: it does not.
+ * For the very end of the program. */
+bool chr_fe_wait_room(CharFrontend *fe, int ms);
 void chr_fe_printf(CharFrontend *fe, const char *fmt, ...) PRINTF(2, 3);
 /* @fn once when the back end can take bytes again.  One at a time. */
 void chr_fe_add_watch(CharFrontend *fe, void (*fn)(void *opaque), void *opaque);

@@ -74,6 +74,11 @@ void chr_fe_cancel_watch(CharFrontend *fe)
     fe->chr->watch = NULL;
 }
 
+bool chr_fe_wait_room(CharFrontend *fe, int ms)
+{
+    return false;
+}
+
 void chr_fe_accept_input(CharFrontend *fe)
 {
 }
