@@ -1486,6 +1486,49 @@ void options_print_help(FILE *f)
     }
 }
 
+/* Keys of options whose handlers have them to themselves. */
+static const struct {
+    const char *group, *keys;
+} described[] = {
+    { "action", "reboot shutdown panic watchdog" },
+    { "add-fd", "fd set opaque" },
+    { "global", "driver property value" },
+    { "mon", "mode chardev pretty" },
+    { "msg", "timestamp guest-name" },
+    { "name", "guest process debug-threads" },
+    { "overcommit", "mem-lock cpu-pm" },
+    { "sandbox", "enable obsolete elevateprivileges spawn resourcecontrol" },
+    { "trace", "enable events file" },
+    { "vnc", "vnc id websocket tls-creds share display head connections to "
+      "ipv4 ipv6 password password-secret reverse lock-key-sync key-delay-ms "
+      "sasl tls-authz sasl-authz lossy non-adaptive audiodev power-control "
+      "web" },
+};
+
+static void add_param(QObject *params, const char *name)
+{
+    QObject *p = qdict_new();
+
+    qdict_put_str(p, "name", name);
+    qdict_put_str(p, "type", "string");
+    qlist_append(params, p);
+}
+
+static void add_described(QObject *params, const char *group)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(described); i++) {
+        g_auto(GStrv) keys = NULL;
+
+        if (strcmp(described[i].group, group)) {
+            continue;
+        }
+        keys = g_strsplit(described[i].keys, " ", -1);
+        for (int k = 0; keys[k]; k++) {
+            add_param(params, keys[k]);
+        }
+    }
+}
+
 QObject *options_describe(const char *only)
 {
     QObject *out = qlist_new();
@@ -1501,12 +1544,9 @@ QObject *options_describe(const char *only)
         entry = qdict_new();
         params = qlist_new();
         for (int k = 0; o->known && o->known[k]; k++) {
-            QObject *p = qdict_new();
-
-            qdict_put_str(p, "name", o->known[k]);
-            qdict_put_str(p, "type", "string");
-            qlist_append(params, p);
+            add_param(params, o->known[k]);
         }
+        add_described(params, sections[i].group);
         qdict_put_str(entry, "option", sections[i].group);
         qdict_put(entry, "parameters", params);
         qlist_append(out, entry);

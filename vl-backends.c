@@ -268,6 +268,46 @@ static bool make_monitor(const ConfigItem *item, size_t i, Error **errp)
     return true;
 }
 
+static void add_machine_prop(const char *name, const char *type,
+                             const char *desc, const QObject *def,
+                             void *opaque)
+{
+    CommandLineParameterInfoList ***tail = opaque;
+    CommandLineParameterInfo *p;
+
+    if (!strcmp(name, "type")) {
+        return;
+    }
+    p = g_new0(CommandLineParameterInfo, 1);
+    p->name = g_strdup(name);
+    p->type = !strcmp(type, "bool")   ? COMMAND_LINE_PARAMETER_TYPE_BOOLEAN
+              : !strcmp(type, "size") ? COMMAND_LINE_PARAMETER_TYPE_SIZE
+                                      : COMMAND_LINE_PARAMETER_TYPE_STRING;
+    p->help = g_strdup(desc);
+    QAPI_LIST_APPEND(*tail, p);
+}
+
+static void find_pc(const MachineInfo *mi, void *opaque)
+{
+    if (mi->is_default) {
+        *(const MachineInfo **)opaque = mi;
+    }
+}
+
+/* What -machine takes: the properties of the default type. */
+static void add_machine_props(CommandLineParameterInfoList **tail)
+{
+    const MachineInfo *mi = NULL;
+    g_autofree char *type = NULL;
+
+    machine_foreach(find_pc, &mi);
+    if (mi) {
+        type = g_strdup_printf("%s-machine", mi->name);
+        object_type_foreach_prop(object_type_find(type), add_machine_prop,
+                                 &tail);
+    }
+}
+
 /* Who answers query-command-line-options. */
 static CommandLineOptionInfoList *describe_options(const char *option,
                                                    Error **errp)
@@ -291,6 +331,9 @@ static CommandLineOptionInfoList *describe_options(const char *option,
             p->name = g_strdup(qdict_get_str(qlist_at(params, k), "name"));
             p->type = COMMAND_LINE_PARAMETER_TYPE_STRING;
             QAPI_LIST_APPEND(ptail, p);
+        }
+        if (!strcmp(info->option, "machine")) {
+            add_machine_props(ptail);
         }
         QAPI_LIST_APPEND(tail, info);
     }

@@ -32,6 +32,10 @@ void qmp_stop(Error **errp)
 
 void qmp_cont(Error **errp)
 {
+    if (dump_in_progress()) {
+        error_setg(errp, "There is a dump in process, please wait.");
+        return;
+    }
     switch (runstate_get()) {
     case RUN_STATE_INTERNAL_ERROR:
     case RUN_STATE_SHUTDOWN:

@@ -108,5 +108,7 @@ void cpus_resume_all(void);
 bool cpus_all_stopped(void);
 /* State is in the common format / must be written back before running. */
 void cpus_synchronize_all(void);
+/* Appends the ELF notes of all vCPUs to @out; the ELF machine.  They stand. */
+uint16_t cpu_dump_notes(GByteArray *out);
 
 #endif

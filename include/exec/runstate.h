@@ -81,4 +81,7 @@ int main_loop_run(void);
 /* Resets everything now (VM stopped or from the main loop). */
 void system_reset(ShutdownCause cause);
 
+/* dump-guest-memory is writing: the machine has to stand (dump.c). */
+bool dump_in_progress(void);
+
 #endif
