@@ -53,6 +53,16 @@ void usb_register_port(USBBus *bus, USBPort *port, USBPort *hub, unsigned index,
     list_append(&bus->ports, &port->node);
 }
 
+void usb_init_companion_port(USBPort *port, unsigned index, unsigned speeds,
+                             const USBPortOps *ops, void *opaque)
+{
+    port->dev = NULL;
+    port->index = index;
+    port->speeds = speeds;
+    port->ops = ops;
+    port->opaque = opaque;
+}
+
 void usb_unregister_port(USBPort *port)
 {
     if (port->dev) {

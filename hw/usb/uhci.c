@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Universal Host Controller Interface (UHCI Design Guide 1.1): PIIX3, PIIX4.
+ * Universal Host Controller Interface (UHCI Design Guide 1.1): PIIX3, PIIX4,
+ * and ICH9's six, which can be companions of its EHCI controllers.
  *
  * Once a frame (1 ms) the schedule is walked: a list of transfer descriptors
  * and queue heads in guest memory.  While devices have nothing to say (all
@@ -71,6 +72,9 @@ typedef struct UHCIAsync {
 
 struct UHCIState {
     PCIDevice pci;
+    /* Properties. */
+    char *masterbus;     /* the EHCI's whose companion it is, or NULL */
+    uint32_t firstport;
     /* Guest-visible state. */
     uint16_t cmd, sts, intr, frnum;
     uint32_t flbase;
@@ -87,8 +91,15 @@ struct UHCIState {
     ListNode async;
     UHCIAsync *spare;    /* the next packet's */
     BH *async_bh;
+    USBBus *master;      /* NULL: it has a bus of its own */
     bool walking, progress;
 };
+
+/* DeviceInfo is extended by the interrupt pin. */
+typedef struct UHCIModel {
+    PCIDeviceInfo pci;
+    uint8_t pin;
+} UHCIModel;
 
 /* ---- interrupts ---------------------------------------------------------- */
 
@@ -703,23 +714,57 @@ static void uhci_reset(DeviceState *dev)
     uhci_chip_reset((UHCIState *)dev);
 }
 
+static bool find_master(UHCIState *s, Error **errp)
+{
+    BusState *b = bus_find(s->masterbus, errp);
+
+    if (!b) {
+        return false;
+    }
+    if (strcmp(b->info->name, BUS_USB) != 0 ||
+        !((USBBus *)b)->register_companion) {
+        error_setg(errp, "USB bus '%s' does not allow companion controllers",
+                   s->masterbus);
+        return false;
+    }
+    for (unsigned i = 0; i < PORTS; i++) {
+        usb_init_companion_port(&s->ports[i], i,
+                                USB_SPEED_MASK(USB_SPEED_LOW) |
+                                    USB_SPEED_MASK(USB_SPEED_FULL),
+                                &uhci_port_ops, s);
+    }
+    if (!((USBBus *)b)->register_companion((USBBus *)b, s->ports, PORTS,
+                                           s->firstport, errp)) {
+        return false;
+    }
+    s->master = (USBBus *)b;
+    return true;
+}
+
 static bool uhci_realize(DeviceState *dev, Error **errp)
 {
     UHCIState *s = (UHCIState *)dev;
 
+    const UHCIModel *model = (const UHCIModel *)dev->info->bus_info;
+    unsigned speeds = USB_SPEED_MASK(USB_SPEED_LOW) |
+                      USB_SPEED_MASK(USB_SPEED_FULL);
+
+    if (s->masterbus && !find_master(s, errp)) {
+        return false;
+    }
     s->pci.config[0x60] = 0x10; /* serial bus release number: USB 1.0 */
-    pci_set_interrupt_pin(&s->pci, 4);
+    pci_set_interrupt_pin(&s->pci, model->pin);
     list_init(&s->async);
     s->spare = g_new0(UHCIAsync, 1);
     s->lazy = 1;
     s->async_bh = bh_new(loop_main(), async_bh, s);
     timer_init_virtual(&s->timer, frame_timer, s);
-    usb_bus_init(&s->bus, dev, NULL);
-    for (unsigned i = 0; i < PORTS; i++) {
-        usb_register_port(&s->bus, &s->ports[i], NULL, i,
-                          USB_SPEED_MASK(USB_SPEED_LOW) |
-                              USB_SPEED_MASK(USB_SPEED_FULL),
-                          &uhci_port_ops, s);
+    if (!s->master) {
+        usb_bus_init(&s->bus, dev, NULL);
+        for (unsigned i = 0; i < PORTS; i++) {
+            usb_register_port(&s->bus, &s->ports[i], NULL, i, speeds,
+                              &uhci_port_ops, s);
+        }
     }
     memory_region_init_io(&s->io, &dev->obj, &uhci_ops, s, "uhci", 0x20);
     pci_register_bar(&s->pci, 4, PCI_BAR_IO, &s->io);
@@ -732,12 +777,16 @@ static void uhci_unrealize(DeviceState *dev)
 
     timer_del(&s->timer);
     async_cancel(s, NULL);
-    for (unsigned i = 0; i < PORTS; i++) {
-        usb_unregister_port(&s->ports[i]);
+    if (s->master) {
+        s->master->unregister_companion(s->master, s->ports, PORTS);
+    } else {
+        for (unsigned i = 0; i < PORTS; i++) {
+            usb_unregister_port(&s->ports[i]);
+        }
+        usb_bus_fini(&s->bus);
     }
     bh_delete(s->async_bh);
     g_free(s->spare);
-    usb_bus_fini(&s->bus);
 }
 
 static void uhci_finalize(DeviceState *dev)
@@ -781,24 +830,38 @@ static const VMStateDescription vmstate_uhci = {
     .fields = uhci_fields,
 };
 
-static const PCIDeviceInfo uhci_models[] = {
-    { .vendor_id = PCI_VENDOR_INTEL, .device_id = 0x7020, .revision = 1,
-      .class_id = 0x0c03 },
-    { .vendor_id = PCI_VENDOR_INTEL, .device_id = 0x7112, .revision = 1,
-      .class_id = 0x0c03 },
+static const Property uhci_props[] = {
+    PROP_STR("masterbus", UHCIState, masterbus),
+    PROP_UINT32("firstport", UHCIState, firstport, 0),
+    PROP_END(),
+};
+
+#define UHCI_PCI(dev_id, rev, int_pin) \
+    { .pci = { .vendor_id = PCI_VENDOR_INTEL, .device_id = (dev_id), \
+               .revision = (rev), .class_id = 0x0c03 }, .pin = (int_pin) }
+static const UHCIModel uhci_models[] = {
+    UHCI_PCI(0x7020, 1, 4), UHCI_PCI(0x7112, 1, 4), UHCI_PCI(0x2934, 3, 1),
+    UHCI_PCI(0x2935, 3, 2), UHCI_PCI(0x2936, 3, 3), UHCI_PCI(0x2937, 3, 1),
+    UHCI_PCI(0x2938, 3, 2), UHCI_PCI(0x2939, 3, 3),
 };
 
 #define UHCI_INFO(nm, ds, mod) \
     { .name = (nm), .desc = (ds), .bus = BUS_PCI, \
       .category = DEVICE_CATEGORY_USB, .size = sizeof(UHCIState), \
-      .vmsd = &vmstate_uhci, .bus_info = &(mod), .no_hotplug = true, \
-      .fw_name = "usb", .realize = uhci_realize, \
+      .props = uhci_props, .vmsd = &vmstate_uhci, .bus_info = &(mod), \
+      .no_hotplug = true, .fw_name = "usb", .realize = uhci_realize, \
       .unrealize = uhci_unrealize, .reset = uhci_reset, \
       .finalize = uhci_finalize }
 
 static const DeviceInfo uhci_infos[] = {
     UHCI_INFO("piix3-usb-uhci", "PIIX3 USB 1.1 controller", uhci_models[0]),
     UHCI_INFO("piix4-usb-uhci", "PIIX4 USB 1.1 controller", uhci_models[1]),
+    UHCI_INFO("ich9-usb-uhci1", "ICH9 USB 1.1 controller", uhci_models[2]),
+    UHCI_INFO("ich9-usb-uhci2", "ICH9 USB 1.1 controller", uhci_models[3]),
+    UHCI_INFO("ich9-usb-uhci3", "ICH9 USB 1.1 controller", uhci_models[4]),
+    UHCI_INFO("ich9-usb-uhci4", "ICH9 USB 1.1 controller", uhci_models[5]),
+    UHCI_INFO("ich9-usb-uhci5", "ICH9 USB 1.1 controller", uhci_models[6]),
+    UHCI_INFO("ich9-usb-uhci6", "ICH9 USB 1.1 controller", uhci_models[7]),
 };
 
 static void uhci_register(void)

@@ -186,6 +186,11 @@ struct USBBus {
     BusState bus;
     ListNode ports;
     unsigned busnr;
+    /* EHCI: @n ports of a companion controller stand behind its own from
+     * @first on.  NULL: it takes none. */
+    bool (*register_companion)(USBBus *bus, USBPort *ports, unsigned n,
+                               unsigned first, Error **errp);
+    void (*unregister_companion)(USBBus *bus, USBPort *ports, unsigned n);
 };
 
 /* @name NULL: by the controller's id or "usb-bus.N". */
@@ -195,6 +200,9 @@ void usb_bus_fini(USBBus *bus); /* the controller is unrealized */
 void usb_register_port(USBBus *bus, USBPort *port, USBPort *hub, unsigned index,
                        unsigned speeds, const USBPortOps *ops, void *opaque);
 void usb_unregister_port(USBPort *port);
+/* A port of a companion: on no bus of its own. */
+void usb_init_companion_port(USBPort *port, unsigned index, unsigned speeds,
+                             const USBPortOps *ops, void *opaque);
 /* The device with that address behind @port, enabled or not; or NULL. */
 USBDevice *usb_find_device(USBPort *port, uint8_t addr);
 /* USB reset on the wire. */
