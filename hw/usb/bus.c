@@ -94,7 +94,7 @@ char *usb_serial(const USBDevice *d)
 
 /* ---- plugging ------------------------------------------------------------ */
 
-static unsigned speeds_of(const USBDevice *d)
+unsigned usb_device_speeds(const USBDevice *d)
 {
     const USBDesc *ds = usb_info(d)->desc;
     unsigned s = usb_info(d)->speeds;
@@ -143,7 +143,7 @@ static USBPort *free_port(USBBus *bus, unsigned speeds, unsigned *count)
 /* The port that @d asks for, or one; the last one free gets a hub first. */
 static USBPort *choose_port(USBBus *bus, USBDevice *d, Error **errp)
 {
-    unsigned speeds = speeds_of(d), n;
+    unsigned speeds = usb_device_speeds(d), n;
     USBPort *p;
 
     if (d->port_path) {
@@ -195,7 +195,7 @@ void usb_attach(USBDevice *d)
     if (d->attached || !d->port) {
         return;
     }
-    both = d->port->speeds & speeds_of(d);
+    both = d->port->speeds & usb_device_speeds(d);
     for (int s = USB_SPEED_SUPER; s >= USB_SPEED_LOW; s--) {
         if (both >> s & 1) {
             d->speed = s;

@@ -507,7 +507,7 @@ static void show_here(EHCIState *s, unsigned n)
 {
     USBDevice *d = s->ports[n].dev;
 
-    if (d && usb_info(d)->desc->high) {
+    if (usb_device_speeds(d) & USB_SPEED_MASK(USB_SPEED_HIGH)) {
         d->speed = USB_SPEED_HIGH;
     }
     s->portsc[n] |= P_CCS | P_CSC;
@@ -522,7 +522,7 @@ static void show_there(EHCIState *s, unsigned n)
     USBDevice *d = s->ports[n].dev;
     USBPort *c = s->companion[n];
 
-    if (c && usb_info(d)->desc->full) {
+    if (c && usb_device_speeds(d) & USB_SPEED_MASK(USB_SPEED_FULL)) {
         d->speed = USB_SPEED_FULL;
         c->dev = d;
         c->ops->attach(c);
@@ -639,6 +639,7 @@ static void set_owner(EHCIState *s, unsigned n, bool companion)
     if (there) {
         ehci_cancel(p, p->dev);
         hide(s, n);
+        s->portsc[n] &= ~(P_CSC | P_PEDC); /* software knows */
         usb_device_bus_reset(p->dev);
     }
     s->portsc[n] = companion ? s->portsc[n] | P_OWNER
@@ -944,8 +945,9 @@ static bool ehci_post_load(void *opaque, int version, Error **errp)
             s->companion[i]->dev = owned(s, i) ? NULL : d;
         }
         if (d && d->attached) {
-            d->speed = owned(s, i) && usb_info(d)->desc->high ? USB_SPEED_HIGH
-                                                              : USB_SPEED_FULL;
+            d->speed = owned(s, i) && usb_device_speeds(d) &
+                                          USB_SPEED_MASK(USB_SPEED_HIGH)
+                           ? USB_SPEED_HIGH : USB_SPEED_FULL;
         }
     }
     return true;

@@ -146,6 +146,7 @@ static inline const USBDeviceInfo *usb_info(const USBDevice *d)
     return d->qdev.info->bus_info;
 }
 const USBDescDevice *usb_desc(const USBDevice *d); /* at its speed */
+unsigned usb_device_speeds(const USBDevice *d);    /* mask of those it can */
 
 /* For realize() of devices: nothing to do; the bus attaches them after it. */
 void usb_attach(USBDevice *d);
