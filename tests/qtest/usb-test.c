@@ -130,16 +130,19 @@ static uint32_t word(void)
 {
     static const uint8_t pids[] = { 0x69, 0xe1, 0x2d, 0x00 };
 
-    switch (pick(7)) {
+    switch (pick(8)) {
     case 0:
         return 0x10000 + 32 * pick(64) + pick(8);
     case 1:
         return 0x10000 + 32 * pick(64) + 2;
     case 2:
         return 0x18800000 | pick(0x800);
-    case 3:
+    case 7:
         return pick(0x800) << 21 | pick(16) << 15 | pick(3) << 8 |
                pids[pick(4)];
+    case 3: /* xHCI: transfers, commands, links; both cycles */
+        return (1 + pick(24)) << 10 | pick(2) | pick(0x40) << 1 |
+               pick(4) << 24 | pick(5) << 16;
     case 4: /* EHCI tokens */
         return pick(0x7fff) << 16 | pick(0x10000) | 0x80;
     case 5:
@@ -157,6 +160,12 @@ static void fuzz(const char *hc, unsigned bar, unsigned span,
     long count = ops ? atol(ops) : 2000;
 
     state = seed ? strtoull(seed, NULL, 0) : UINT64_C(0x9e3779b97f4a7c15);
+    /* xHCI: device contexts, one event ring of 32 blocks. */
+    for (unsigned i = 0; i < 65; i++) {
+        writeq(s, 0x18000 + 8 * i, 0x1a000 + 0x400 * (i % 4));
+    }
+    writeq(s, 0x19000, 0x19100);
+    writel(s, 0x19008, 32);
     for (long i = 0; i < count; i++) {
         unsigned reg = pick(4) ? hot[pick(n_hot)] : pick(span) & ~3u;
         uint32_t v = word();
@@ -175,6 +184,15 @@ static void fuzz(const char *hc, unsigned bar, unsigned span,
                 outl(s, PORT + 8, 0x10000);
                 outw(s, PORT + 0x10, 4);
                 outw(s, PORT, 1 | (pick(20) ? 0 : v & 0xff));
+            } else if (!strcmp(hc, "qemu-xhci")) {
+                writel(s, MMIO + 0x58, 0x10001);
+                writel(s, MMIO + 0x5c, 0);
+                writel(s, MMIO + 0x70, 0x18000);
+                writel(s, MMIO + 0x1028, 1);
+                writel(s, MMIO + 0x1030, 0x19000);
+                writel(s, MMIO + 0x1034, 0);
+                writel(s, MMIO + 0x40, 5);
+                writel(s, MMIO + 0x2000 + 4 * pick(4), pick(5));
             } else {
                 writel(s, MMIO + 0x34, 0x10000);
                 writel(s, MMIO + 0x38, 0x10000 + 32 * pick(64));
@@ -219,6 +237,15 @@ static void test_ehci_fuzz(void)
     fuzz("usb-ehci", 0, 0x1000, hot, ARRAY_SIZE(hot));
 }
 
+static void test_xhci_fuzz(void)
+{
+    static const uint16_t hot[] = { 0x40, 0x58, 0x70, 0x440, 0x450, 0x1020,
+                                    0x1028, 0x1030, 0x1038, 0x2000, 0x2004,
+                                    0x2008 };
+
+    fuzz("qemu-xhci", 0, 0x3000, hot, ARRAY_SIZE(hot));
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -226,5 +253,6 @@ int main(int argc, char **argv)
     g_test_add_func("/usb/ports", test_ports);
     g_test_add_func("/usb/uhci/fuzz", test_uhci_fuzz);
     g_test_add_func("/usb/ehci/fuzz", test_ehci_fuzz);
+    g_test_add_func("/usb/xhci/fuzz", test_xhci_fuzz);
     return g_test_run();
 }
