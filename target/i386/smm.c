@@ -142,10 +142,10 @@ void x86_smm_enter(CPUX86State *env)
     x86_tlb_flush(env);
     if (has_lm(env)) {
         save64(env);
+        env->x.efer = 0;
     } else {
-        save32(env);
+        save32(env); /* has no place for EFER, which may have NXE */
     }
-    env->x.efer = 0;
     x86_set_eflags(env, FL_1);
     env->x.dr[7] = 0x400;
     env->x.cr0 &= ~(CR0_PE | CR0_EM | CR0_TS | CR0_PG);
