@@ -354,7 +354,7 @@ bool x86_service_events(CPUX86State *env)
         return true;
     }
     if ((req & CPU_INTERRUPT_HARD) && (env->eflags_sys & FL_IF) &&
-        !env->x.shadow && !cs->step_no_irq) {
+        !env->x.shadow && (!cs->step_no_irq || cs->halted)) {
         cs->halted = false;
         return take_hard_interrupt(env);
     }

@@ -156,8 +156,7 @@ static bool soft_has_work(CPUState *cs)
     if (env->x.sipi_wait) {
         return false;
     }
-    return ((req & CPU_INTERRUPT_HARD) && (env->eflags_sys & FL_IF) &&
-            !cs->step_no_irq) ||
+    return ((req & CPU_INTERRUPT_HARD) && (env->eflags_sys & FL_IF)) ||
            ((req & CPU_INTERRUPT_NMI) && !env->x.nmi_blocked) ||
            ((req & CPU_INTERRUPT_SMI) && !env->x.in_smm) ||
            (req & CPU_INTERRUPT_MCE);
