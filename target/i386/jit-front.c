@@ -37,7 +37,7 @@ struct tr {
     uint32_t key;
     bool m64;
     struct tlbe *tlb;
-    unsigned first_site;
+    bool group;             /* one check for several instructions */
     uint8_t v, f;
 };
 
@@ -852,7 +852,7 @@ static void emit_check(struct tr *t, unsigned size, bool write)
     struct emit *e = &t->h, *c = &t->c;
     uint8_t *again = e->p;
     struct rm tag = rm_tab(write ? &t->tlb[0].tag_w : &t->tlb[0].tag_r, H_T2);
-    int kind = t->how[t->i] >= HOW_JCC ? SITE_BRANCH : SITE_INSN;
+    int kind = t->how[t->i] >= HOW_JCC || t->group ? SITE_BRANCH : SITE_INSN;
 
     e_mov_rr(e, H_T2, H_T1);
     e_shift(e, 1, 5, H_T2, 7);
@@ -1197,6 +1197,78 @@ static void emit_pop(struct tr *t, const struct insn *in)
         e_st(e, H_T2, rm_env(t, num));
     }
     add_sp(t, size);
+}
+
+/*
+ * A run of pushes, or of pops with the RET behind them: one check for all.
+ * If it fails, the first is interpreted and the rest is another block's.
+ */
+static unsigned stack_run(struct tr *t)
+{
+    bool pop = t->how[t->i] == HOW_POP;
+    unsigned n = 0;
+
+    while (t->i + n < t->n && n < 16) {
+        const struct insn *in = t->in[t->i + n];
+        enum how how = t->how[t->i + n];
+
+        if (pop && n && how == HOW_RET) {
+            return n + 1;
+        }
+        if (pop ? how != HOW_POP : how != HOW_PUSH && how != HOW_PUSHI) {
+            break;
+        }
+        if (how != HOW_PUSHI && in->opnd[0] == (OPND_GPR | R_SP)) {
+            break;
+        }
+        n++;
+    }
+    return n;
+}
+
+static void emit_stack_run(struct tr *t, unsigned n)
+{
+    struct emit *e = &t->h;
+    bool pop = t->how[t->i] == HOW_POP;
+    int32_t size = t->m64 ? 8 : 4, all = (int32_t)n * size;
+    bool ret = t->how[t->i + n - 1] == HOW_RET;
+
+    flags_out(t, e, ret ? FL_ALL : t->need[t->i]);
+    t->group = true;
+    e_lea(e, t->m64, H_T1, rm_mem(H_GSP, -1, 0, pop ? 0 : -all));
+    emit_check(t, (unsigned)all, !pop);
+    t->group = false;
+    sum(t);
+    uint32_t off = (uint32_t)(e->p - (t->j->rw + t->jb->start));
+    for (unsigned k = 0; k < n; k++) {
+        const struct insn *in = t->in[t->i + k];
+        unsigned num = OPND_NUM(in->opnd[0]);
+        int32_t at = pop ? (int32_t)k * size : all - (int32_t)(k + 1) * size;
+        struct rm m = rm_mem(H_T1, -1, 0, at);
+
+        t->jb->off[t->i + k] = off;
+        if (t->how[t->i + k] == HOW_RET) {
+            all += in->opnd[0] == OPND_NONE ? 0 : (int32_t)(in->imm & 0xffff);
+            e_op(e, t->m64, 0x8b, H_T1, m);
+        } else if (t->how[t->i + k] == HOW_PUSHI) {
+            e_op(e, t->m64, 0xc7, 0, m);
+            e32(e, (uint64_t)in->imm);
+        } else if (home[num] >= 0) {
+            e_op(e, t->m64, pop ? 0x8b : 0x89, home[num], m);
+        } else if (pop) {
+            e_ld(e, H_T2, m);
+            e_st(e, H_T2, rm_env(t, num));
+        } else {
+            e_ld(e, H_T2, rm_env(t, num));
+            e_op(e, t->m64, 0x89, H_T2, m);
+        }
+    }
+    add_sp(t, pop ? all : -all);
+    t->i += n - 1;
+    if (ret) {
+        jump_cache(t, e, size + (t->in[t->i]->opnd[0] == OPND_NONE
+                       ? 0 : (int32_t)(t->in[t->i]->imm & 0xffff)));
+    }
 }
 
 static void emit_leave(struct tr *t)
@@ -1612,11 +1684,18 @@ static void emit_insn(struct tr *t)
     case HOW_PUSH:
     case HOW_PUSHI:
     case HOW_PUSHM:
-        emit_push(t, in);
+    case HOW_POP: {
+        unsigned n = t->how[t->i] == HOW_PUSHM ? 0 : stack_run(t);
+
+        if (n > 1) {
+            emit_stack_run(t, n);
+        } else if (t->how[t->i] == HOW_POP) {
+            emit_pop(t, in);
+        } else {
+            emit_push(t, in);
+        }
         break;
-    case HOW_POP:
-        emit_pop(t, in);
-        break;
+    }
     case HOW_LEAVE_FRAME:
         emit_leave(t);
         break;

@@ -9,7 +9,6 @@
  * Everything lies at fixed addresses, so that results do not depend on where
  * the loader puts things.  Faults count as results: registers, signal, place.
  */
-#define _GNU_SOURCE
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
