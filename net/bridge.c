@@ -68,7 +68,7 @@ int net_bridge_helper(const char *helper, const char *br, Error **errp)
 {
     g_auto(GStrv) argv = NULL;
     g_autoptr(GError) gerr = NULL;
-    g_autofree char *words = NULL, *fd_arg = NULL;
+
     GPtrArray *args = g_ptr_array_new();
     int sv[2], fd, status = 0;
     bool own_args;

@@ -169,8 +169,9 @@ static void target_command(SCSIRequest *req)
             scsi_req_done(req, SCSI_GOOD);
             break;
         }
-        /* fall through */
+        goto fail;
     default:
+    fail:
         scsi_req_fail(req, req->lun ? SENSE_LUN_NOT_SUPPORTED
                                     : SENSE_INVALID_OPCODE);
     }

@@ -307,8 +307,14 @@ vaddr x86_seg_lin_slow(CPUX86State *env, int seg, uint64_t off, unsigned size,
             x86_raise_err(env, vec, 0);
         }
     } else if (last > s->limit) {
-        /* With a limit of 4 GB the access wraps, as processors do. */
-        if (s->limit != UINT32_MAX) {
+        /*
+         * With a limit of 4 GB the access wraps, as processors do.  In real
+         * mode 32-bit offsets beyond the limit go through: U-Boot runs the
+         * VGA BIOS without "big real mode", and that reads the card's MMIO.
+         * It works with QEMU, which checks no limits.
+         */
+        if (s->limit != UINT32_MAX &&
+            !(!(env->x.cr0 & CR0_PE) && off > UINT16_MAX)) {
             x86_raise_err(env, vec, 0);
         }
     }
