@@ -100,7 +100,9 @@ void vga_geometry(VGACore *v, VGAGeom *g)
     }
     /* The attribute controller shows nothing while the CPU has the palette;
      * nor does the screen while the sequencer is told so. */
-    if (!(v->ar_index & 0x20) || (v->sr[SR_CLOCK] & 0x20)) {
+    /* SR01 bit 5, "screen off", does not count: the Cirrus BIOS leaves it set
+     * in its graphics modes, and QEMU shows them. */
+    if (!(v->ar_index & 0x20)) {
         int w = v->drawn.width, h = v->drawn.height;
 
         memset(g, 0, sizeof(*g));
