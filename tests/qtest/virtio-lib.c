@@ -33,7 +33,11 @@ uint8_t vt_status(VtDev *d)
 void vt_reset(VtDev *d)
 {
     writeb(d->qts, d->bar + 20, 0);
-    while (vt_status(d) != 0) {
+    for (unsigned i = 0; vt_status(d) != 0; i++) {
+        if (i == 100000) {
+            g_error("slot %u: status 0x%x after the reset", d->slot,
+                    vt_status(d));
+        }
     }
 }
 
