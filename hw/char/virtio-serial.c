@@ -257,25 +257,28 @@ static void flush_tx(VirtSerialPort *p)
     VirtIODevice *vdev = &p->serial->vdev;
     VirtQueue *vq = port_out(p);
 
-    if (!vdev->vm_running || !virtio_queue_ready(vq)) {
+    /* A write may find that the peer has gone, and so come back here. */
+    if (!vdev->vm_running || !virtio_queue_ready(vq) || p->in_flush) {
         return;
     }
+    p->in_flush = true;
     for (;;) {
         if (!p->tx) {
             p->tx = virtqueue_pop(vq, sizeof(*p->tx));
             p->tx_done = 0;
         }
         if (!p->tx) {
-            return;
+            break;
         }
         if (!tx_buffer(p)) {
             chr_fe_add_watch(&p->chr, tx_ready, p);
-            return;
+            break;
         }
         virtqueue_push(p->tx, 0);
         g_clear_pointer(&p->tx, g_free);
         virtio_notify(vq);
     }
+    p->in_flush = false;
 }
 
 static VirtSerialPort *port_of_queue(VirtSerial *s, VirtQueue *vq)

@@ -4,6 +4,7 @@
  * target answers for an absent LUN (SPC-3, 6.4, 6.21; SAM-4, 5.12).
  */
 #include "osdep.h"
+#include "exec/cpu.h"
 #include "hw/scsi.h"
 #include "util/log.h"
 
@@ -284,14 +285,18 @@ void scsi_device_purge(SCSIDevice *d)
 
     list_foreach_safe(r, tmp, &d->requests, node) {
         r->cancelled = true;
-        if (r->aio && !r->held) {
+        if (r->aio) {
             blk_aio_cancel(r->aio);
         }
     }
-    while (any_busy(d)) {
+    /* A vCPU cannot wait: the adapter sees that they end for nobody. */
+    while (any_busy(d) && !current_cpu) {
         loop_run_once(loop_main(), true);
     }
     list_foreach_safe(r, tmp, &d->requests, node) {
+        if (!r->held) {
+            continue;
+        }
         list_remove(&r->node);
         g_clear_pointer(&r->cut, g_free);
         g_clear_pointer(&r->buf, g_free);

@@ -71,7 +71,6 @@ struct VirtIOSCSI {
     /* Host side. */
     SCSIBus *bus;
     VirtQueue *ctrl, *event;
-    unsigned tmfs;       /* under way */
 };
 
 static uint32_t le32(const uint8_t *p)
@@ -149,7 +148,6 @@ static void tmf_release(VirtIOSCSI *s, TMF *t)
 {
     if (--t->remaining == 0) {
         tmf_answer(s, t->e, VS_FUNCTION_COMPLETE);
-        s->tmfs--;
         g_free(t);
     }
 }
@@ -337,7 +335,6 @@ static void do_tmf(VirtIOSCSI *s, VirtQueueElement *e)
     }
     t = g_new(TMF, 1);
     *t = (TMF){ .e = e, .remaining = 1 };
-    s->tmfs++;
     if (subtype == TMF_NEXUS_RESET) {
         for (lun = 0; lun <= MAX_LUN; lun++) {
             d = scsi_device_find(s->bus, 0, target, lun);

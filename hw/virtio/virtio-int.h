@@ -41,6 +41,7 @@ struct VirtQueue {
     uint32_t epoch;          /* counts resets */
     atomic_bool stale;       /* the memory map changed: map again */
     RingArea area[RING_AREAS];
+    bool event_idx;          /* the mapping has room for event indices */
     UsedEntry *filled;       /* [max], by virtqueue_fill */
     VirtQueueHandler handler;
     EventLoop *loop;

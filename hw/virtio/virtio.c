@@ -15,6 +15,7 @@
 #include "osdep.h"
 #include "exec/cpu.h"
 #include "hw/virtio/virtio-int.h"
+#include "util/iothread.h"
 #include "util/log.h"
 
 /* ---- queues ------------------------------------------------------------------- */
@@ -296,6 +297,23 @@ static void finish_reset(VirtIODevice *vdev)
     vdev->notify(vdev->transport, VIRTIO_NO_VECTOR);
 }
 
+static void nothing(void *opaque)
+{
+}
+
+/* The loop that is not the main loop and runs handlers; NULL: none. */
+static EventLoop *other_loop(const VirtIODevice *vdev)
+{
+    return vdev->num_queues && vdev->queues[0].loop != loop_main()
+               ? vdev->queues[0].loop : NULL;
+}
+
+static bool must_wait(VirtIODevice *vdev)
+{
+    return other_loop(vdev) ||
+           (vdev->vinfo->busy && vdev->vinfo->busy(vdev));
+}
+
 static void finish_queue_reset(VirtQueue *vq)
 {
     if (vq->vdev->vinfo->queue_reset) {
@@ -329,7 +347,7 @@ void virtio_queue_reset(VirtQueue *vq)
         return;
     }
     atomic_store(&vq->resetting, true);
-    if (!vdev->vinfo->busy || !vdev->vinfo->busy(vdev)) {
+    if (!must_wait(vdev)) {
         finish_queue_reset(vq);
     } else if (current_cpu) {
         bh_schedule(vdev->reset_bh);
@@ -341,17 +359,17 @@ void virtio_queue_reset(VirtQueue *vq)
 
 void virtio_reset(VirtIODevice *vdev)
 {
-    if (vdev->vinfo->busy && vdev->vinfo->busy(vdev)) {
-        /* Only the main thread can wait for them. */
-        if (current_cpu) {
-            vdev->resetting = virtio_has(vdev, VIRTIO_F_VERSION_1);
-            if (vdev->resetting) {
-                bh_schedule(vdev->reset_bh);
-                return;
-            }
-        } else {
-            vdev->resetting = true; /* no new ones */
+    if (must_wait(vdev)) {
+        vdev->resetting = true; /* no new ones */
+        if (!current_cpu) {
             vdev->vinfo->drain(vdev);
+        } else if (virtio_has(vdev, VIRTIO_F_VERSION_1)) {
+            /* Only the main thread can wait for them. */
+            bh_schedule(vdev->reset_bh);
+            return;
+        } else if (other_loop(vdev)) {
+            /* At least no handler looks at the ring any more. */
+            loop_run_on(other_loop(vdev), nothing, NULL);
         }
     }
     finish_reset(vdev);

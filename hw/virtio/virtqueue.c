@@ -50,9 +50,10 @@ static bool packed(const VirtQueue *vq)
     return virtio_has(vq->vdev, VIRTIO_F_RING_PACKED);
 }
 
+/* As it was when the ring was mapped: a legacy driver may change its mind. */
 static bool event_idx(const VirtQueue *vq)
 {
-    return virtio_has(vq->vdev, VIRTIO_F_EVENT_IDX);
+    return vq->event_idx;
 }
 
 /* ---- the ring in memory ------------------------------------------------------- */
@@ -97,10 +98,12 @@ static bool map_area(VirtQueue *vq, unsigned n, uint64_t len, bool write)
 
 static bool map_ring(VirtQueue *vq)
 {
-    uint64_t ev = event_idx(vq) ? 2 : 0, num = vq->num;
+    uint64_t ev, num = vq->num;
     bool ok;
 
     virtqueue_unmap(vq);
+    vq->event_idx = virtio_has(vq->vdev, VIRTIO_F_EVENT_IDX);
+    ev = vq->event_idx ? 2 : 0;
     if (packed(vq)) {
         ok = map_area(vq, RING_DESC, num * 16, true) &&
              map_area(vq, RING_DRIVER, 4, false) &&

@@ -113,7 +113,8 @@ bool scsi_req_init(SCSIRequest *req, SCSIBus *bus, uint32_t channel,
 void scsi_req_start(SCSIRequest *req);
 /* Asks for an early end, with status TASK ABORTED. */
 void scsi_req_cancel(SCSIRequest *req);
-/* All of a device's, and waits for them; held ones are dropped. */
+/* All of a device's, and waits for them (not on a vCPU's thread); held ones
+ * are dropped. */
 void scsi_device_purge(SCSIDevice *d);
 /* Waits for what is at the block layer; false: nothing was. */
 void scsi_bus_drain(SCSIBus *bus);

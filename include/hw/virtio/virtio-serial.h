@@ -28,6 +28,7 @@ typedef struct VirtSerialPort {
     uint32_t tx_done;        /* bytes of it that are out */
     GByteArray *rx;          /* bytes for which the guest had no buffers */
     /* Host side. */
+    bool in_flush;
     VirtSerial *serial;      /* NULL: not realized */
 } VirtSerialPort;
 
