@@ -251,9 +251,12 @@ static ssize_t net_receive(NetClient *nc, const struct iovec *iov, int n)
         }
     }
     if (rx_store(q, &h, data, ndata, len) == 0) {
-        /* Some, but too few: until there are others. */
+        /* Too few: until there are others.  Some may have come before the
+         * driver could see that it has to kick. */
         virtqueue_set_notification(q->rx, true);
-        return 0;
+        if (rx_store(q, &h, data, ndata, len) == 0) {
+            return 0;
+        }
     }
     return len + nc->vnet_hdr_len;
 }
