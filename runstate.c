@@ -34,6 +34,7 @@ static ListNode wakeup_listeners = LIST_INIT(wakeup_listeners);
 /* The marks.  Causes: SHUTDOWN_CAUSE_NONE is no request. */
 static _Atomic ShutdownCause shutdown_wanted, reset_wanted;
 static atomic_bool powerdown_wanted, debug_wanted, suspend_wanted, wakeup_wanted;
+static _Atomic size_t wakeup_reason; /* in wakeup_reasons[] */
 static _Atomic int stop_wanted = -1; /* a RunState */
 static _Atomic int kill_signal;
 static _Atomic pid_t kill_pid;
@@ -257,6 +258,11 @@ void system_wakeup_enable(const char *reason, bool on)
     g_assert_not_reached();
 }
 
+const char *system_wakeup_reason(void)
+{
+    return wakeup_reasons[atomic_load(&wakeup_reason)].name;
+}
+
 bool system_wakeup_request(const char *reason, Error **errp)
 {
     if (!runstate_check(RUN_STATE_SUSPENDED)) {
@@ -266,6 +272,7 @@ bool system_wakeup_request(const char *reason, Error **errp)
     for (size_t i = 0; i < ARRAY_SIZE(wakeup_reasons); i++) {
         if (strcmp(wakeup_reasons[i].name, reason) == 0 &&
             wakeup_reasons[i].on) {
+            atomic_store(&wakeup_reason, i);
             atomic_store(&wakeup_wanted, true);
             loop_kick(loop_main());
         }

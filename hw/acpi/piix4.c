@@ -5,15 +5,13 @@
  * 82371AB data sheet (290562), section 7: PMSTS/PMEN/PMCNTRL/PMTMR at PMBA,
  * APMC/APMS, SMBus host registers at SMBBA.  ACPI specification 4.7 for the
  * meaning of the PM1 bits.  GPE0 at AFE0h is this board's own.
- *
- * No slave sits on the SMBus: every transaction ends with DEV_ERR, as on a
- * board without serial presence detect.
  */
 #include "osdep.h"
 #include "exec/cpu.h"
 #include "exec/runstate.h"
 #include "hw/acpi/pcihp.h"
 #include "hw/acpi/piix4.h"
+#include "hw/i2c/pm-smbus.h"
 #include "qapi/qapi-events.h"
 #include "util/timer.h"
 
@@ -41,10 +39,6 @@
 #define SLP_S5 0
 #define SLP_S3 1
 
-#define SMB_STS_DEV_ERR 0x04
-#define SMB_STS_INTR    0x02
-#define SMB_CNT_START   0x40
-
 typedef struct PIIX4PMState {
     PCIDevice pci;
     /* Properties. */
@@ -55,7 +49,7 @@ typedef struct PIIX4PMState {
     int64_t tmr_rollover;     /* virtual time of the next change of bit 23 */
     uint8_t apmc, apms;
     uint8_t gpe_sts[2], gpe_en[2];
-    uint8_t smb_sts, smb_cnt, smb_cmd, smb_addr, smb_data0, smb_data1;
+    PMSMBus smbus;
     Timer tmr;
     PCIHotplug pcihp;
     CPUHotplug cpuhp;
@@ -63,7 +57,7 @@ typedef struct PIIX4PMState {
     /* Host side. */
     bool smm;
     IRQ *sci;
-    MemoryRegion io, evt_io, cnt_io, tmr_io, apm_io, gpe_io, smb_io;
+    MemoryRegion io, evt_io, cnt_io, tmr_io, apm_io, gpe_io;
     PowerListener powerdown, wakeup;
 } PIIX4PMState;
 
@@ -258,63 +252,6 @@ void piix4_pm_raise_gpe(unsigned bit)
     }
 }
 
-/* --- SMBus host --- */
-
-static uint64_t smb_read(void *opaque, hwaddr addr, unsigned size)
-{
-    PIIX4PMState *s = opaque;
-
-    switch (addr) {
-    case 0:
-        return s->smb_sts;
-    case 2:
-        return s->smb_cnt & ~SMB_CNT_START;
-    case 3:
-        return s->smb_cmd;
-    case 4:
-        return s->smb_addr;
-    case 5:
-        return s->smb_data0;
-    case 6:
-        return s->smb_data1;
-    default:
-        return 0;
-    }
-}
-
-static void smb_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
-{
-    PIIX4PMState *s = opaque;
-
-    switch (addr) {
-    case 0:
-        s->smb_sts &= ~val;
-        break;
-    case 2:
-        s->smb_cnt = val;
-        if (val & SMB_CNT_START) {
-            s->smb_sts |= SMB_STS_DEV_ERR;
-        }
-        break;
-    case 3:
-        s->smb_cmd = val;
-        break;
-    case 4:
-        s->smb_addr = val;
-        break;
-    case 5:
-        s->smb_data0 = val;
-        break;
-    case 6:
-        s->smb_data1 = val;
-        break;
-    }
-}
-
-static const MemoryRegionOps smb_ops = {
-    .read = smb_read, .write = smb_write, .impl = { .min = 1, .max = 1 },
-};
-
 /* --- mapping --- */
 
 static void pm_update_maps(PIIX4PMState *s)
@@ -324,8 +261,8 @@ static void pm_update_maps(PIIX4PMState *s)
     memory_transaction_begin();
     memory_region_set_enabled(&s->io, c[PMREGMISC] & 1);
     memory_region_set_address(&s->io, pci_get_long(c + PMBA) & 0xffc0);
-    memory_region_set_enabled(&s->smb_io, c[SMBHSTCFG] & 1);
-    memory_region_set_address(&s->smb_io, pci_get_long(c + SMBBA) & 0xffc0);
+    memory_region_set_enabled(&s->smbus.io, c[SMBHSTCFG] & 1);
+    memory_region_set_address(&s->smbus.io, pci_get_long(c + SMBBA) & 0xffc0);
     memory_transaction_commit();
 }
 
@@ -355,7 +292,11 @@ static void pm_wakeup(void *opaque)
 {
     PIIX4PMState *s = opaque;
 
-    s->pmsts |= PM_WAK | PM_PWRBTN;
+    const char *why = system_wakeup_reason();
+
+    s->pmsts |= PM_WAK | (!strcmp(why, "rtc")       ? PM_RTC
+                          : !strcmp(why, "pmtimer") ? PM_TMR
+                                                    : PM_PWRBTN);
     pm_update_sci(s);
 }
 
@@ -372,7 +313,7 @@ static void pm_reset(DeviceState *dev)
     s->apmc = s->apms = 0;
     memset(s->gpe_sts, 0, sizeof(s->gpe_sts));
     memset(s->gpe_en, 0, sizeof(s->gpe_en));
-    s->smb_sts = s->smb_cnt = s->smb_cmd = s->smb_addr = 0;
+    pm_smbus_reset(&s->smbus);
     memset(c + 0x58, 0, 8);
     if (!s->smm) {
         /* Firmware takes this for an SMI handler that is installed already,
@@ -428,9 +369,9 @@ static bool pm_realize(DeviceState *dev, Error **errp)
     memory_region_add_subregion(&s->io, 8, &s->tmr_io);
     memory_region_set_enabled(&s->io, false);
     memory_region_add_subregion_overlap(bus->io, 0, &s->io, 1);
-    memory_region_init_io(&s->smb_io, o, &smb_ops, s, "pm-smbus", 64);
-    memory_region_set_enabled(&s->smb_io, false);
-    memory_region_add_subregion_overlap(bus->io, 0, &s->smb_io, 1);
+    pm_smbus_init(&s->smbus, o);
+    memory_region_set_enabled(&s->smbus.io, false);
+    memory_region_add_subregion_overlap(bus->io, 0, &s->smbus.io, 1);
     memory_region_init_io(&s->apm_io, o, &apm_ops, s, "apm-io", 2);
     memory_region_add_subregion(bus->io, 0xb2, &s->apm_io);
     memory_region_init_io(&s->gpe_io, o, &gpe_ops, s, "acpi-gpe0",
@@ -474,12 +415,7 @@ static const VMStateField pm_fields[] = {
     VMSTATE_UINT8(apms, PIIX4PMState),
     VMSTATE_UINT8_ARRAY(gpe_sts, PIIX4PMState, 2),
     VMSTATE_UINT8_ARRAY(gpe_en, PIIX4PMState, 2),
-    VMSTATE_UINT8(smb_sts, PIIX4PMState),
-    VMSTATE_UINT8(smb_cnt, PIIX4PMState),
-    VMSTATE_UINT8(smb_cmd, PIIX4PMState),
-    VMSTATE_UINT8(smb_addr, PIIX4PMState),
-    VMSTATE_UINT8(smb_data0, PIIX4PMState),
-    VMSTATE_UINT8(smb_data1, PIIX4PMState),
+    VMSTATE_STRUCT(smbus, PIIX4PMState, PMSMBus, vmstate_pm_smbus),
     VMSTATE_TIMER(tmr, PIIX4PMState),
     VMSTATE_STRUCT(pcihp, PIIX4PMState, PCIHotplug, vmstate_pcihp),
     VMSTATE_STRUCT(cpuhp, PIIX4PMState, CPUHotplug, vmstate_cpuhp),

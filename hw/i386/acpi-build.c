@@ -18,8 +18,8 @@
 #define TABLES_FILE "etc/acpi/tables"
 #define RSDP_FILE   "etc/acpi/rsdp"
 #define LOADER_FILE "etc/table-loader"
-#define GUID_FILE   "etc/vmgenid_guid"
-#define ADDR_FILE   "etc/vmgenid_addr"
+#define GUID_FILE   VMGENID_GUID_FILE
+#define ADDR_FILE   VMGENID_ADDR_FILE
 #define TABLES_ALIGN 0x20000
 #define LOADER_ALIGN 0x1000
 #define RSDP_SIZE 20

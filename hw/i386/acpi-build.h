@@ -4,13 +4,12 @@
 #define HW_I386_ACPI_BUILD_H
 
 #include "hw/acpi/aml.h"
+#include "hw/acpi/vmgenid.h"
 #include "hw/boards.h"
 #include "hw/core/numa.h"
 #include "hw/isa.h"
 #include "hw/nvram/fw_cfg.h"
 #include "hw/pci.h"
-
-#define VMGENID_OFFSET 40 /* of the GUID in its page */
 
 typedef struct AcpiInfo {
     /* Borrowed from the machine. */

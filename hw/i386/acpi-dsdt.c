@@ -142,7 +142,7 @@ static void dsdt_bus(Aml *a, PCIBus *bus)
             dsdt_isa(a);
         } else if (child && pcihp_bus_number(child) >= 0) {
             dsdt_bus(a, child);
-            g_string_append_printf(below, "S%02X.PCNT ", devfn);
+            g_string_append_printf(below, "^S%02X.PCNT ", devfn);
         }
         aml_put(a, "} ");
     }

@@ -405,6 +405,12 @@ static void fw_reset(void *opaque)
                                        : boot_order(&pc->m));
 }
 
+/* CMOS 0Fh, the shutdown status: FEh sends SeaBIOS to the waking vector. */
+static void fw_suspend(void *opaque)
+{
+    rtc_set_memory(((PCMachineState *)opaque)->rtc, 0x0f, 0xfe);
+}
+
 static bool add_smbios(PCMachineState *pc, Error **errp)
 {
     SmbiosInfo info = {
@@ -437,6 +443,8 @@ bool pc_fw_ready(PCMachineState *pc, Error **errp)
         return false;
     }
     reset_register(fw_reset, pc);
+    pc->suspend = (PowerListener){ .fn = fw_suspend, .opaque = pc };
+    suspend_listener_add(&pc->suspend);
     if (!pc_has_acpi(pc)) {
         return true;
     }
@@ -449,7 +457,7 @@ bool pc_fw_ready(PCMachineState *pc, Error **errp)
         .hotplug_base = pc->devmem_base, .hotplug_size = pc->devmem_size,
         .mem_slots = pc->devmem_size ? pc->m.ram_slots : 0,
         .s3 = pc->sleep_states[3], .s4 = pc->sleep_states[4],
-        .hpet = pc->hpet,
+        .hpet = pc->hpet, .vmgenid = vmgenid_present(),
     };
     return acpi_setup(a, errp);
 }

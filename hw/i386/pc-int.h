@@ -8,6 +8,7 @@
 
 #include "acpi-build.h"
 #include "block/block.h"
+#include "exec/runstate.h"
 #include "hw/boards.h"
 #include "hw/fdc.h"
 #include "hw/i386/i440fx.h"
@@ -18,8 +19,8 @@
 typedef struct PCMachineState {
     MachineState m;
     /* Properties. */
-    OnOffAuto acpi, smm, vmport, pic_prop, pit_prop;
-    bool hpet, i8042, smbus, sata, fd_bootchk;
+    OnOffAuto acpi, smm, vmport;
+    bool hpet, i8042, fd_bootchk;
     uint64_t max_ram_below_4g, max_fw_size;
     char *oem_id, *oem_table_id, *smbios_ep;
     BlockBackend *flash[2]; /* or -drive if=pflash */
@@ -45,6 +46,7 @@ typedef struct PCMachineState {
     GPtrArray *dimms;       /* PCDIMM *, by address */
     HotplugHandler hotplug; /* of what sits on no bus */
     AcpiInfo acpi_info;
+    PowerListener suspend;
     bool once_served;       /* -boot once= has had its start */
 } PCMachineState;
 

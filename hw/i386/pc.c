@@ -16,6 +16,7 @@
 #include "hw/acpi/piix4.h"
 #include "hw/i386/pc-int.h"
 #include "hw/i386/pc-machines.h"
+#include "hw/i386/vmport.h"
 #include "hw/ide.h"
 #include "hw/intc/i8259.h"
 #include "hw/intc/kernel-irqchip.h"
@@ -129,6 +130,28 @@ static bool pc_init_irqchip(PCMachineState *pc, Error **errp)
            i8259_pair_create(pc->isa, pc->pic_intr, pc->pic, errp);
 }
 
+static bool make_ports(PCMachineState *pc, const char *type, Chardev **chr,
+                       unsigned n, Error **errp)
+{
+    for (unsigned i = 0; i < n; i++) {
+        DeviceState *dev;
+
+        if (!chr[i]) {
+            continue;
+        }
+        dev = device_new(type);
+        object_set_int(&dev->obj, "index", i, NULL);
+        if (!object_set_str(&dev->obj, "chardev", chr_label(chr[i]), errp)) {
+            object_free(&dev->obj);
+            return false;
+        }
+        if (!device_realize(dev, &pc->isa->bus, errp)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool pc_init_isa(PCMachineState *pc, Error **errp)
 {
     MachineState *m = &pc->m;
@@ -165,11 +188,19 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
         return false;
     }
     device_connect_out(dev, "a20", 0, irq_or_input(a20, 0));
-    dev = device_new("i8042");
-    if (!device_realize(dev, &pc->isa->bus, errp)) {
+    if (pc->i8042) {
+        dev = device_new("i8042");
+        if (!device_realize(dev, &pc->isa->bus, errp)) {
+            return false;
+        }
+        device_connect_out(dev, "a20", 0, irq_or_input(a20, 1));
+    }
+    if (pc->vmport != ON_OFF_AUTO_OFF &&
+        (!vmport_create(pc->isa, errp) ||
+         (pc->i8042 &&
+          !device_realize(device_new("vmmouse"), &pc->isa->bus, errp)))) {
         return false;
     }
-    device_connect_out(dev, "a20", 0, irq_or_input(a20, 1));
     pc->fdc = isa_fdc_create(pc->isa, errp);
     if (!pc->fdc) {
         return false;
@@ -178,22 +209,9 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
     memory_region_add_subregion(system_io(), 0xf0, &ferr);
     memory_region_init_io(&delay, NULL, &delay_ops, NULL, "ioport80", 1);
     memory_region_add_subregion(system_io(), 0x80, &delay);
-    for (unsigned i = 0; i < MACHINE_SERIALS; i++) {
-        if (!m->serial[i]) {
-            continue;
-        }
-        dev = device_new("isa-serial");
-        object_set_int(&dev->obj, "index", i, NULL);
-        if (!object_set_str(&dev->obj, "chardev", chr_label(m->serial[i]),
-                            errp)) {
-            object_free(&dev->obj);
-            return false;
-        }
-        if (!device_realize(dev, &pc->isa->bus, errp)) {
-            return false;
-        }
-    }
-    return true;
+    return make_ports(pc, "isa-serial", m->serial, MACHINE_SERIALS, errp) &&
+           make_ports(pc, "isa-parallel", m->parallel, MACHINE_PARALLELS,
+                      errp);
 }
 
 /* The card of -vga; those given as devices come later. */
@@ -276,7 +294,9 @@ static bool pc_ready(MachineState *m, Error **errp)
 static const Property pc_props[] = {
     PROP_ON_OFF_AUTO("acpi", PCMachineState, acpi, ON_OFF_AUTO_AUTO),
     PROP_ON_OFF_AUTO("smm", PCMachineState, smm, ON_OFF_AUTO_AUTO),
+    PROP_ON_OFF_AUTO("vmport", PCMachineState, vmport, ON_OFF_AUTO_AUTO),
     PROP_BOOL("hpet", PCMachineState, hpet, true),
+    PROP_BOOL("i8042", PCMachineState, i8042, true),
     PROP_BOOL("fd-bootchk", PCMachineState, fd_bootchk, true),
     PROP_SIZE("max-ram-below-4g", PCMachineState, max_ram_below_4g, 0),
     PROP_SIZE("max-fw-size", PCMachineState, max_fw_size, 8 * MiB),

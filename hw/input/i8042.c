@@ -8,6 +8,7 @@
  */
 #include "osdep.h"
 #include "exec/runstate.h"
+#include "hw/input/i8042.h"
 #include "hw/input/ps2.h"
 #include "hw/isa.h"
 #include "ui/input.h"
@@ -301,6 +302,11 @@ static void mouse_sync(void *opaque)
         ps2_mouse_move(&s->mouse, s->dx, s->dy, s->dz);
     }
     s->dx = s->dy = s->dz = 0;
+}
+
+void i8042_mouse_nudge(DeviceState *dev)
+{
+    ps2_mouse_move(&((I8042State *)dev)->mouse, 1, 0, 0);
 }
 
 static const InputHandlerOps key_input_ops = {

@@ -96,6 +96,7 @@ static bool i440fx_realize(DeviceState *dev, Error **errp)
     memset(s->pci.wmask + PAM0, 0x33, 7);
     s->pci.wmask[PAM0] = 0x30;
     s->pci.wmask[SMRAM] = SMRAM_OPEN | SMRAM_CLS | SMRAM_LCK | SMRAM_EN;
+    s->pci.config[SMRAM] = 0x02;
     return true;
 }
 
@@ -136,8 +137,9 @@ static void i440fx_reset(DeviceState *dev)
 {
     I440FXState *s = (I440FXState *)dev;
 
-    memset(s->pci.config + PAM0, 0, 7);
-    s->pci.config[SMRAM] = 0x02;
+    /* The shadow RAM stays shown, as in QEMU: SeaBIOS relies on it to find in
+     * its own variables that this is a reset or a resume, not power-on. */
+    s->pci.config[SMRAM] &= ~(SMRAM_LCK | SMRAM_OPEN);
     i440fx_update(s);
 }
 

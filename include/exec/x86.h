@@ -62,6 +62,10 @@ bool x86_cpu_is_bsp(CPUState *cpu);
 bool x86_cpu_in_smm(CPUState *cpu);
 /* Memory a CPU sees in SMM besides everything else; the machine sets it. */
 extern MemoryRegion *x86_smram_root;
+/* General register @n (0 RAX, 1 RCX, ...) of a CPU whose access is being
+ * served, on its thread. */
+uint64_t x86_cpu_get_gpr(CPUState *cpu, unsigned n);
+void x86_cpu_set_gpr(CPUState *cpu, unsigned n, uint64_t val);
 /* What CPUID gives: EAX to EDX. */
 void x86_cpu_cpuid(CPUState *cpu, uint32_t leaf, uint32_t sub,
                    uint32_t out[4]);

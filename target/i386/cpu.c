@@ -189,6 +189,32 @@ void x86_cpu_sipi(CPUState *cs, uint8_t vector)
     cpu_interrupt(cs, CPU_INTERRUPT_SIPI);
 }
 
+/* The engine's registers are where it works with them; other accelerators
+ * hand them out and take them back. */
+uint64_t x86_cpu_get_gpr(CPUState *cs, unsigned n)
+{
+    CPUX86State *env = X86_CPU(cs)->env;
+
+    if (accel_is("tcg")) {
+        return env->regs[n & 15];
+    }
+    accel->get_state(cs);
+    return env->x.gpr[n & 15];
+}
+
+void x86_cpu_set_gpr(CPUState *cs, unsigned n, uint64_t val)
+{
+    CPUX86State *env = X86_CPU(cs)->env;
+
+    if (accel_is("tcg")) {
+        env->regs[n & 15] = val;
+        return;
+    }
+    accel->get_state(cs);
+    env->x.gpr[n & 15] = val;
+    accel->put_state(cs);
+}
+
 void x86_cpu_cpuid(CPUState *cs, uint32_t leaf, uint32_t sub, uint32_t out[4])
 {
     x86_cpuid(((X86CPU *)cs)->env, leaf, sub, out);
