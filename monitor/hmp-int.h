@@ -70,7 +70,9 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
     hmp_info_status, hmp_info_version, hmp_info_name, hmp_info_uuid,
     hmp_info_kvm, hmp_info_jit, hmp_info_history, hmp_info_cpus,
     hmp_info_mtree,
-    hmp_info_trace_events, hmp_info_qtree, hmp_balloon, hmp_info_balloon;
+    hmp_info_trace_events, hmp_info_qtree, hmp_balloon, hmp_info_balloon,
+    hmp_info_pci, hmp_info_memory_devices, hmp_info_hotpluggable_cpus,
+    hmp_info_numa, hmp_info_vm_generation_id;
 
 /* Handlers in block/block-hmp.c. */
 HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,

@@ -5,6 +5,8 @@
 #include "exec/cpu.h"
 #include "exec/memory.h"
 #include "hmp-int.h"
+#include "hw/boards.h"
+#include "hw/pci.h"
 #include "hw/qdev.h"
 #include "qapi/qapi-commands.h"
 #include "util/log.h"
@@ -363,5 +365,107 @@ void hmp_info_balloon(Hmp *mon, const QObject *args, Error **errp)
     if (info) {
         hmp_printf(mon, "balloon: actual=%" PRId64 "\n",
                    info->actual / (int64_t)MiB);
+    }
+}
+
+void hmp_info_pci(Hmp *mon, const QObject *args, Error **errp)
+{
+    GString *s = g_string_new(NULL);
+
+    pci_print(s);
+    hmp_printf(mon, "%s", s->str);
+    g_string_free(s, TRUE);
+}
+
+void hmp_info_memory_devices(Hmp *mon, const QObject *args, Error **errp)
+{
+    MemoryDeviceInfoList *list = qmp_query_memory_devices(errp);
+
+    for (MemoryDeviceInfoList *l = list; l; l = l->next) {
+        const PCDIMMDeviceInfo *d = l->value->u.dimm.data;
+
+        hmp_printf(mon, "Memory device [dimm]: \"%s\"\n"
+                        "  addr: 0x%" PRIx64 "\n  slot: %" PRId64 "\n"
+                        "  node: %" PRId64 "\n  size: %" PRIu64 "\n"
+                        "  memdev: %s\n  hotplugged: %s\n"
+                        "  hotpluggable: %s\n",
+                   d->id ? d->id : "", (uint64_t)d->addr, d->slot, d->node,
+                   (uint64_t)d->size, d->memdev,
+                   d->hotplugged ? "true" : "false",
+                   d->hotpluggable ? "true" : "false");
+    }
+    qapi_free_MemoryDeviceInfoList(list);
+}
+
+void hmp_info_hotpluggable_cpus(Hmp *mon, const QObject *args, Error **errp)
+{
+    HotpluggableCPUList *list = qmp_query_hotpluggable_cpus(errp);
+
+    hmp_printf(mon, "Hotpluggable CPUs:\n");
+    for (HotpluggableCPUList *l = list; l; l = l->next) {
+        const HotpluggableCPU *h = l->value;
+        const CpuInstanceProperties *p = h->props;
+        const struct {
+            const char *name;
+            bool has;
+            int64_t v;
+        } ids[] = {
+            { "node-id", p->has_node_id, p->node_id },
+            { "socket-id", p->has_socket_id, p->socket_id },
+            { "die-id", p->has_die_id, p->die_id },
+            { "core-id", p->has_core_id, p->core_id },
+            { "thread-id", p->has_thread_id, p->thread_id },
+        };
+
+        hmp_printf(mon, "  type: \"%s\"\n  vcpus_count: \"%" PRId64 "\"\n",
+                   h->type, h->vcpus_count);
+        if (h->qom_path) {
+            hmp_printf(mon, "  qom_path: \"%s\"\n", h->qom_path);
+        }
+        hmp_printf(mon, "  CPUInstance Properties:\n");
+        for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+            if (ids[i].has) {
+                hmp_printf(mon, "    %s: \"%" PRId64 "\"\n", ids[i].name,
+                           ids[i].v);
+            }
+        }
+    }
+    qapi_free_HotpluggableCPUList(list);
+}
+
+void hmp_info_numa(Hmp *mon, const QObject *args, Error **errp)
+{
+    const NumaState *numa = &current_machine->numa;
+    MemoryDeviceInfoList *dimms = qmp_query_memory_devices(NULL);
+
+    hmp_printf(mon, "%u nodes\n", numa->count);
+    for (unsigned n = 0; n < numa->count; n++) {
+        uint64_t plugged = 0;
+
+        for (MemoryDeviceInfoList *l = dimms; l; l = l->next) {
+            const PCDIMMDeviceInfo *d = l->value->u.dimm.data;
+
+            plugged += d->node == n ? (uint64_t)d->size : 0;
+        }
+        hmp_printf(mon, "node %u cpus:", n);
+        for (unsigned i = 0; i < current_machine->smp.max_cpus; i++) {
+            if (numa->cpu_node[i] == (int)n && cpu_by_index(i)) {
+                hmp_printf(mon, " %u", i);
+            }
+        }
+        hmp_printf(mon, "\nnode %u size: %" PRIu64 " MB\nnode %u plugged: %"
+                        PRIu64 " MB\n", n,
+                   (numa->nodes[n].mem + plugged) / MiB, n, plugged / MiB);
+    }
+    qapi_free_MemoryDeviceInfoList(dimms);
+}
+
+void hmp_info_vm_generation_id(Hmp *mon, const QObject *args, Error **errp)
+{
+    GuidInfo *info = qmp_query_vm_generation_id(errp);
+
+    if (info) {
+        hmp_printf(mon, "%s\n", info->guid);
+        qapi_free_GuidInfo(info);
     }
 }

@@ -63,6 +63,22 @@ static CpuInstanceProperties *place_of(const CpuTopology *t, unsigned i)
     return p;
 }
 
+/* CPUs that came later have no particular index. */
+static CPUState *cpu_at(const CpuInstanceProperties *p)
+{
+    CPUState *cpu;
+
+    CPU_FOREACH(cpu) {
+        if (cpu_prop(cpu, "socket-id") == p->socket_id &&
+            cpu_prop(cpu, "die-id") == p->die_id &&
+            cpu_prop(cpu, "core-id") == p->core_id &&
+            cpu_prop(cpu, "thread-id") == p->thread_id) {
+            return cpu;
+        }
+    }
+    return NULL;
+}
+
 HotpluggableCPUList *qmp_query_hotpluggable_cpus(Error **errp)
 {
     const MachineState *m = current_machine;
@@ -74,11 +90,16 @@ HotpluggableCPUList *qmp_query_hotpluggable_cpus(Error **errp)
     }
     for (unsigned i = m->smp.max_cpus; i-- > 0;) {
         HotpluggableCPU *h = g_new0(HotpluggableCPU, 1);
-        CPUState *cpu = cpu_by_index(i);
+        CPUState *cpu = NULL;
 
         h->type = g_strdup(m->cpu_type);
         h->vcpus_count = 1;
         h->props = place_of(&m->smp, i);
+        cpu = cpu_at(h->props);
+        if (m->numa.count) {
+            h->props->has_node_id = true;
+            h->props->node_id = m->numa.cpu_node[i];
+        }
         h->qom_path = cpu ? object_path(&cpu->qdev.obj) : NULL;
         QAPI_LIST_APPEND(tail, h);
     }
@@ -88,8 +109,13 @@ HotpluggableCPUList *qmp_query_hotpluggable_cpus(Error **errp)
 MemoryInfo *qmp_query_memory_size_summary(Error **errp)
 {
     MemoryInfo *info = g_new0(MemoryInfo, 1);
+    MemoryDeviceInfoList *dimms = qmp_query_memory_devices(NULL);
 
     info->base_memory = current_machine->ram_size;
-    info->has_plugged_memory = true; /* no DIMM devices: 0 */
+    info->has_plugged_memory = true;
+    for (MemoryDeviceInfoList *l = dimms; l; l = l->next) {
+        info->plugged_memory += l->value->u.dimm.data->size;
+    }
+    qapi_free_MemoryDeviceInfoList(dimms);
     return info;
 }

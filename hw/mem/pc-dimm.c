@@ -3,6 +3,7 @@
 #include "osdep.h"
 #include "hw/mem/pc-dimm.h"
 #include "exec/hostmem.h"
+#include "qapi/qapi-commands.h"
 
 static const PropertyInfo prop_link_backend = {
     .name = "link<memory-backend>", .set = prop_link_set,
@@ -61,6 +62,41 @@ static const DeviceInfo dimm_info = {
     .realize = dimm_realize,
     .unrealize = dimm_unrealize,
 };
+
+/* --- QMP --- */
+
+static bool add_info(DeviceState *dev, void *opaque)
+{
+    MemoryDeviceInfoList ***tail = opaque;
+    const PCDIMM *d = (PCDIMM *)dev;
+    MemoryDeviceInfo *info;
+    PCDIMMDeviceInfo *p;
+
+    if (!device_is_a(dev, "pc-dimm")) {
+        return true;
+    }
+    info = g_new0(MemoryDeviceInfo, 1);
+    info->type = MEMORY_DEVICE_INFO_KIND_DIMM;
+    p = info->u.dimm.data = g_new0(PCDIMMDeviceInfo, 1);
+    p->id = g_strdup(dev->id);
+    p->addr = d->addr;
+    p->size = d->size;
+    p->slot = d->slot;
+    p->node = d->node;
+    p->memdev = object_path(d->memdev);
+    p->hotplugged = dev->hotplugged;
+    p->hotpluggable = !dev->info->no_hotplug;
+    QAPI_LIST_APPEND(*tail, info);
+    return true;
+}
+
+MemoryDeviceInfoList *qmp_query_memory_devices(Error **errp)
+{
+    MemoryDeviceInfoList *list = NULL, **tail = &list;
+
+    device_foreach(add_info, &tail);
+    return list;
+}
 
 static void dimm_register(void)
 {

@@ -866,55 +866,6 @@ const VMStateDescription vmstate_pci_device = {
     .fields = pci_fields,
 };
 
-/* --- info pci --- */
-
-static void print_bus(PCIBus *bus, GString *out)
-{
-    for (unsigned i = 0; i < 256; i++) {
-        PCIDevice *d = bus->devices[i];
-
-        if (!d) {
-            continue;
-        }
-        g_string_append_printf(
-            out, "  Bus %2d, device %3d, function %d:\n    Class %04x: PCI "
-                 "device %04x:%04x\n",
-            pci_bus_num(bus), PCI_SLOT(i), PCI_FUNC(i),
-            pci_get_word(d->config + PCI_CLASS_DEVICE),
-            pci_get_word(d->config + PCI_VENDOR_ID),
-            pci_get_word(d->config + PCI_DEVICE_ID));
-        if (d->config[PCI_INTERRUPT_PIN]) {
-            g_string_append_printf(out, "      IRQ %d, pin %c\n",
-                                   d->config[PCI_INTERRUPT_LINE],
-                                   'A' + d->config[PCI_INTERRUPT_PIN] - 1);
-        }
-        for (unsigned n = 0; n <= PCI_ROM_SLOT; n++) {
-            PCIBar *b = &d->bars[n];
-
-            if (b->mr) {
-                g_string_append_printf(
-                    out, "      BAR%u: %s at 0x%" PRIx64 " [0x%" PRIx64 "].\n",
-                    n, b->type & PCI_BAR_IO ? "I/O" : "memory", b->addr,
-                    b->addr == UINT64_MAX ? b->size - 2 : b->addr + b->size - 1);
-            }
-        }
-        g_string_append_printf(out, "      id \"%s\"\n",
-                               d->qdev.id ? d->qdev.id : "");
-        if (pci_child_bus(d)) {
-            print_bus(pci_child_bus(d), out);
-        }
-    }
-}
-
-void pci_print(GString *out)
-{
-    PCIBus *root = pci_root_bus();
-
-    if (root) {
-        print_bus(root, out);
-    }
-}
-
 static void pci_register(void)
 {
     bus_register(&pci_bus_info);
