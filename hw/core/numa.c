@@ -169,6 +169,12 @@ static bool add_node(MachineState *m, const QObject *o, Error **errp)
         error_setg(errp, "Max number of NUMA nodes reached: %" PRIu64, id);
         return false;
     }
+    if (qdict_has(o, "mem") && !m->info->numa_mem_supported) {
+        error_setg(errp, "Parameter -numa node,mem is not supported by this "
+                         "machine type");
+        error_append_hint(errp, "Use -numa node,memdev instead\n");
+        return false;
+    }
     n = &s->nodes[id];
     if (n->present) {
         error_setg(errp, "Duplicate NUMA nodeid: %" PRIu64, id);
@@ -283,11 +289,17 @@ static bool add_cpu(MachineState *m, const QObject *o, Error **errp)
     return any;
 }
 
+/* Boards that know the place of each possible CPU. */
+static bool has_numa(const MachineState *m)
+{
+    return m->info->has_hotpluggable_cpus;
+}
+
 bool numa_add(MachineState *m, const QObject *opts, Error **errp)
 {
     const char *type = qdict_get_str(opts, "type");
 
-    if (!m->info->numa_mem_supported) {
+    if (!has_numa(m)) {
         error_setg(errp, "NUMA is not supported by this machine-type");
         return false;
     }
@@ -350,7 +362,9 @@ static bool complete_memory(MachineState *m, Error **errp)
                          "with -numa memdev=");
         return false;
     }
-    if (!backed && !plain) {
+    /* Newer types want to be told; the node made for DIMMs has it all. */
+    if (!backed && !plain &&
+        (m->info->numa_mem_supported || s->made_for_dimms)) {
         share_memory(m);
     }
     for (unsigned i = 0; i < s->count; i++) {
@@ -392,10 +406,11 @@ bool numa_complete(MachineState *m, Error **errp)
     bool any = false;
 
     /* Room for DIMMs comes with an affinity table. */
-    if (s->count == 0 && m->ram_slots && m->info->numa_mem_supported) {
+    if (s->count == 0 && m->ram_slots && has_numa(m)) {
         g_autoptr(QObject) node = qdict_new();
 
         qdict_put_str(node, "type", "node");
+        s->made_for_dimms = true;
         if (!numa_add(m, node, errp)) {
             return false;
         }

@@ -407,7 +407,9 @@ static void test_acpi_tables(void)
 {
     QTestState *s = qtest_init(
         "-M pc -m 64M,slots=2,maxmem=1G -nodefaults -display none -smp "
-        "2,maxcpus=4 -numa node,cpus=0-1 -numa node,cpus=2-3 -device vmgenid "
+        "2,maxcpus=4 -object memory-backend-ram,id=a,size=32M -object "
+        "memory-backend-ram,id=b,size=32M -numa node,cpus=0-1,memdev=a "
+        "-numa node,cpus=2-3,memdev=b -device vmgenid "
         "-device pci-bridge,chassis_nr=1");
     uint32_t tables_len, loader_len, rsdp_len, sums = 0, pointers = 0;
     g_autofree uint8_t *t = fw_cfg_file(s, "etc/acpi/tables", &tables_len);

@@ -22,6 +22,7 @@ typedef struct NumaState {
     unsigned count;               /* 0: no NUMA */
     NumaNode nodes[NUMA_NODES_MAX];
     bool have_distances;
+    bool made_for_dimms;          /* the only node, nobody asked for it */
     uint8_t distance[NUMA_NODES_MAX][NUMA_NODES_MAX];
     int16_t *cpu_node;            /* of each possible CPU, -1: not said; owned */
 } NumaState;
