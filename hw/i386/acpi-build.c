@@ -486,13 +486,7 @@ static void find_windows(AcpiInfo *info)
     info->hole64_start = UINT64_MAX;
     info->hole64_size = 0;
     scan_bus(info, info->pci, &end64, 0);
-    if (!end64) {
-        /* Nothing there now; what is plugged later finds room behind RAM. */
-        info->hole64_start = 0;
-        if (!info->hotplug_size) {
-            return;
-        }
-    }
+    /* Also when nothing is there now: for what is plugged later. */
     base = 4 * GiB + info->high_size;
     if (info->hotplug_size) {
         base = info->hotplug_base + info->hotplug_size;
