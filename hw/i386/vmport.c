@@ -104,7 +104,7 @@ static bool vmport_realize(DeviceState *dev, Error **errp)
     the_vmport = s;
     vmport_register(VMPORT_GET_VERSION, get_version, s);
     vmport_register(VMPORT_GET_RAM_SIZE, get_ram_size, s);
-    return isa_add_io(&s->isa, &s->io, &vmport_ops, s, VMPORT_PORT, 1, errp);
+    return isa_add_io(&s->isa, &s->io, &vmport_ops, s, VMPORT_PORT, 4, errp);
 }
 
 static const DeviceInfo vmport_info = {
