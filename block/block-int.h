@@ -133,6 +133,10 @@ struct BlockDriver {
     /* I/O, on workers.  0 or -errno; requests lie within the node's length
      * (which is rounded up to request_alignment) and are aligned to it. */
     int (*preadv)(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v);
+    /* A read that needs no waiting: mapping and data are in memory and nobody
+     * holds a lock.  The loop's thread; -EAGAIN: a worker must do it. */
+    int (*preadv_nowait)(BlockNode *n, uint64_t offset, uint64_t bytes,
+                         BlockVec v);
     int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                    unsigned flags);
     /* NULL or -ENOTSUP: written as data. */
@@ -348,6 +352,9 @@ void node_mark_corrupt(BlockNode *n, bool fatal, int64_t offset, int64_t size,
 
 int node_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                 unsigned flags);
+/* Likewise, at once or -EAGAIN. */
+int node_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                       BlockVec v);
 int node_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                  unsigned flags);
 int node_pread(BlockNode *n, uint64_t offset, void *buf, size_t bytes);

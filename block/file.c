@@ -13,8 +13,10 @@
 #include <linux/cdrom.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include "block/block-int.h"
 #include "util/fdset.h"
 #include "util/module.h"
@@ -30,6 +32,8 @@ typedef struct FileState {
     bool device;         /* block device, not a regular file */
     bool locking;
     unsigned locked_used, locked_unshared; /* bits we hold */
+    _Atomic bool no_nowait; /* the file system has no RWF_NOWAIT */
+    bool in_memory;         /* tmpfs: nothing to wait for, but no flag either */
     _Atomic bool no_zero_range, no_punch, no_write_zeroes_dev;
     _Atomic int flush_error; /* -errno: data may be lost, for good */
 } FileState;
@@ -225,6 +229,7 @@ static bool open_any(BlockNode *n, QObject *opts, bool want_device, bool cdrom,
     FileState *s = n->state;
     g_autofree char *filename = NULL;
     int locking = 0, aio = 0;
+    struct statfs fs;
     struct stat st;
     int64_t len;
 
@@ -275,6 +280,7 @@ static bool open_any(BlockNode *n, QObject *opts, bool want_device, bool cdrom,
     n->filename = g_strdup(filename);
     g_free(n->exact_filename);
     n->exact_filename = g_strdup(filename);
+    s->in_memory = fstatfs(s->fd, &fs) == 0 && fs.f_type == TMPFS_MAGIC;
     find_alignment(n, s);
     n->supported_zero_flags = BLK_REQ_MAY_UNMAP;
     if (s->device && (n->flags & BLK_O_UNMAP)) {
@@ -393,6 +399,30 @@ static int file_preadv(BlockNode *n, uint64_t offset, uint64_t bytes,
                        BlockVec v)
 {
     return transfer(n, offset, bytes, v, false);
+}
+
+static int file_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                              BlockVec v)
+{
+    FileState *s = n->state;
+    struct iovec iov[IOV_CHUNK];
+    size_t len;
+    int cnt;
+
+    if (s->device || s->no_nowait || (n->flags & BLK_O_DIRECT)) {
+        return -EAGAIN;
+    }
+    cnt = block_vec_fill(v, bytes, iov, IOV_CHUNK, &len);
+    if (len == bytes) {
+        ssize_t done = preadv2(s->fd, iov, cnt, offset,
+                               s->in_memory ? 0 : RWF_NOWAIT);
+
+        if (done == (ssize_t)bytes) {
+            return 0;
+        }
+        s->no_nowait = done < 0 && errno == EOPNOTSUPP;
+    }
+    return -EAGAIN;
 }
 
 static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes,
@@ -745,6 +775,7 @@ static const BlockCreateOpt file_create_opts[] = {
     .reopen = file_reopen, \
     .set_perm = file_set_perm, \
     .preadv = file_preadv, \
+    .preadv_nowait = file_preadv_nowait, \
     .pwritev = file_pwritev, \
     .pwrite_zeroes = file_pwrite_zeroes, \
     .pdiscard = file_pdiscard, \

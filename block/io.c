@@ -287,6 +287,18 @@ int node_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
     return ret;
 }
 
+int node_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                       BlockVec v)
+{
+    uint64_t length = n->length;
+
+    if (!n->drv->preadv_nowait || bytes > length || offset > length - bytes ||
+        !aligned(n, offset, bytes) || !vec_aligned(n, v, bytes)) {
+        return -EAGAIN;
+    }
+    return n->drv->preadv_nowait(n, offset, bytes, v);
+}
+
 /* ---- writing ---------------------------------------------------------------- */
 
 static int driver_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes,

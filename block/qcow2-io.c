@@ -152,6 +152,75 @@ static int read_range(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v)
     return ret;
 }
 
+/* Is the piece of the L2 table for @offset in memory, or none needed? */
+static bool l2_cached(Qcow2State *s, uint64_t offset) REQUIRES(s->lock)
+{
+    uint64_t i = offset >> (s->cluster_bits + s->l2_bits);
+    unsigned index = (offset >> s->cluster_bits) & (BIT(s->l2_bits) - 1);
+    uint64_t table = i < s->l1_size ? s->l1[i] & QCOW2_OFFSET : 0;
+    Qcow2Slice *sl;
+
+    if (!table) {
+        return true;
+    }
+    sl = qcow2_cache_peek(&s->l2c, table + ROUND_DOWN(index, s->slice_entries) *
+                                               s->l2_entry_size);
+    if (sl) {
+        qcow2_cache_put(sl);
+    }
+    return sl != NULL;
+}
+
+/* The lock keeps the mapping as it is: no range lock is needed. */
+static int read_at_once(Qcow2State *s, uint64_t offset, uint64_t bytes,
+                        BlockVec v) REQUIRES(s->lock)
+{
+    Qcow2Range *o;
+    Qcow2Map m;
+
+    list_foreach (o, &s->ranges, node) {
+        if (o->exclusive && o->start < offset + bytes && offset < o->end) {
+            return -EAGAIN;
+        }
+    }
+    if (!l2_cached(s, offset) || qcow2_map(s, offset, bytes, &m) < 0 ||
+        m.bytes < bytes) {
+        return -EAGAIN;
+    }
+    switch (m.type) {
+    case QCOW2_NORMAL:
+        return node_preadv_nowait(s->data, m.host, bytes, v);
+    case QCOW2_UNALLOCATED:
+    case QCOW2_UNALLOCATED_HOST:
+        if (s->n->backing) {
+            return node_preadv_nowait(s->n->backing->node, offset, bytes, v);
+        }
+        block_vec_zero(v, bytes);
+        return 0;
+    case QCOW2_ZERO_PLAIN:
+    case QCOW2_ZERO_HOST:
+        block_vec_zero(v, bytes);
+        return 0;
+    case QCOW2_COMPRESSED_DATA:
+        break;
+    }
+    return -EAGAIN;
+}
+
+int qcow2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                        BlockVec v)
+{
+    Qcow2State *s = n->state;
+    int ret;
+
+    if (!mutex_trylock(&s->lock)) {
+        return -EAGAIN;
+    }
+    ret = read_at_once(s, offset, bytes, v);
+    mutex_unlock(&s->lock);
+    return ret;
+}
+
 int qcow2_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v)
 {
     return read_range(n, offset, bytes, v);

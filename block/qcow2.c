@@ -492,6 +492,7 @@ static const BlockDriver driver_qcow2 = {
     .close = qcow2_close,
     .reopen = qcow2_reopen,
     .preadv = qcow2_preadv,
+    .preadv_nowait = qcow2_preadv_nowait,
     .pwritev = qcow2_pwritev,
     .pwrite_zeroes = qcow2_pwrite_zeroes,
     .pdiscard = qcow2_pdiscard,

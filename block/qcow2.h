@@ -428,6 +428,8 @@ bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
                      uint64_t bytes, bool exclusive) REQUIRES(s->lock);
 void qcow2_range_end(Qcow2State *s, Qcow2Range *r) REQUIRES(s->lock);
 int qcow2_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v);
+int qcow2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                        BlockVec v);
 int qcow2_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                   unsigned flags);
 int qcow2_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t bytes,

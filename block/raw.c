@@ -93,6 +93,14 @@ static int raw_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v)
     return node_preadv(n->file->node, s->offset + offset, bytes, v, 0);
 }
 
+static int raw_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                             BlockVec v)
+{
+    RawState *s = n->state;
+
+    return node_preadv_nowait(n->file->node, s->offset + offset, bytes, v);
+}
+
 static bool harmful_header(BlockNode *n, BlockVec v)
 {
     uint8_t sector[BLK_SECTOR];
@@ -194,6 +202,7 @@ static const BlockDriver driver_raw = {
     .open = raw_open,
     .child_perm = raw_child_perm,
     .preadv = raw_preadv,
+    .preadv_nowait = raw_preadv_nowait,
     .pwritev = raw_pwritev,
     .pwrite_zeroes = raw_pwrite_zeroes,
     .pdiscard = raw_pdiscard,
