@@ -410,12 +410,70 @@ static void qcow2_close(BlockNode *n)
     state_free(s);
 }
 
+/* New caches, discards, overlap check, lazy refcounts. */
+static bool change_options(Qcow2State *s, QObject *opts, Error **errp)
+{
+    g_autoptr(QObject) o = qobject_deep_copy(opts);
+    bool lazy = s->lazy, ok;
+    unsigned overlap = s->overlap;
+    uint64_t interval = s->clean_interval;
+    CacheSizes sizes = { 0 };
+    bool pass[3];
+
+    memcpy(pass, s->pass_discard, sizeof(pass));
+    mutex_lock(&s->lock);
+    if (!node_is_read_only(s->n)) { /* bitmaps stay in use */
+        int ret = qcow2_settle(s);
+
+        if (ret < 0) {
+            mutex_unlock(&s->lock);
+            error_setg_errno(errp, -ret, "Could not write the image's "
+                             "metadata");
+            return false;
+        }
+    }
+    ok = take_options(s, o, &sizes, errp);
+    if (ok) {
+        Qcow2Cache l2c = s->l2c, rbc = s->rbc;
+        unsigned entries = s->slice_entries;
+
+        ok = set_caches(s, &sizes, errp);
+        if (ok) {
+            qcow2_cache_destroy(&l2c);
+            qcow2_cache_destroy(&rbc);
+        } else {
+            s->l2c = l2c;
+            s->rbc = rbc;
+            s->slice_entries = entries;
+        }
+    }
+    if (!ok) {
+        s->lazy = lazy;
+        s->overlap = overlap;
+        s->clean_interval = interval;
+        memcpy(s->pass_discard, pass, sizeof(pass));
+    } else if (s->clean_interval != interval) {
+        timer_del(&s->clean_timer);
+        if (s->clean_interval) {
+            timer_init(&s->clean_timer, loop_main(), CLOCK_REALTIME_NS,
+                       clean_caches, s);
+            timer_mod_ms(&s->clean_timer, s->clean_interval * 1000);
+        }
+    }
+    qcow2_meta_forget(s);
+    mutex_unlock(&s->lock);
+    return ok;
+}
+
 static bool qcow2_reopen(BlockNode *n, unsigned flags, QObject *opts,
                          Error **errp)
 {
     Qcow2State *s = n->state;
     bool was = !node_is_read_only(n), will = flags & BLK_O_RDWR;
 
+    if (opts && !change_options(s, opts, errp)) {
+        return false;
+    }
     if (was && !will) {
         return settle(s, errp);
     }

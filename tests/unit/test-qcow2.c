@@ -422,6 +422,38 @@ static void test_amend(void)
     unlink(path);
 }
 
+static void test_reopen(void)
+{
+    g_autofree char *path = g_build_filename(dir, "reopen", NULL);
+    g_autoptr(QObject) lazy = json_parse("{\"lazy-refcounts\": true, "
+                                         "\"l2-cache-size\": 65536}", NULL);
+    g_autoptr(QObject) plain = json_parse("{\"lazy-refcounts\": false}", NULL);
+    g_autoptr(QObject) odd = json_parse("{\"l2-cache-entry-size\": 3}", NULL);
+    char data[4096], buf[4096];
+    BlockNode *n;
+
+    memset(data, 0x77, sizeof(data));
+    create(path, "{\"size\": 16777216}");
+    n = open_image(path, BLK_O_RDWR);
+    g_assert_false(n->drv->dirty_flag(n));
+    node_reopen(n, n->flags, lazy, &error_abort);
+    node_pwrite(n, 5 * MiB, data, sizeof(data));
+    node_flush(n);
+    g_assert_true(n->drv->dirty_flag(n));
+    g_assert_false(node_reopen(n, n->flags, odd, NULL));
+    node_reopen(n, n->flags, plain, &error_abort);
+    g_assert_false(n->drv->dirty_flag(n));
+    check_clean(n);
+    node_reopen(n, n->flags & ~(unsigned)BLK_O_RDWR, NULL, &error_abort);
+    g_assert_cmpint(node_pwrite(n, 0, data, 512), ==, -EPERM);
+    node_reopen(n, n->flags | BLK_O_RDWR, NULL, &error_abort);
+    g_assert_cmpint(node_pwrite(n, 0, data, 512), ==, 0);
+    g_assert_cmpint(node_pread(n, 5 * MiB, buf, sizeof(buf)), ==, 0);
+    g_assert(!memcmp(buf, data, sizeof(buf)));
+    node_unref(n);
+    unlink(path);
+}
+
 static void test_prealloc(void)
 {
     static const char *const modes[] = { "metadata", "falloc", "full" };
@@ -565,6 +597,7 @@ int main(int argc, char **argv)
     g_test_add_func("/qcow2/repair", test_repair);
     g_test_add_func("/qcow2/amend", test_amend);
     g_test_add_func("/qcow2/prealloc", test_prealloc);
+    g_test_add_func("/qcow2/reopen", test_reopen);
     ret = g_test_run();
     {
         g_autofree char *base = g_build_filename(dir, "base.raw", NULL);
