@@ -98,9 +98,8 @@ void vga_geometry(VGACore *v, VGAGeom *g)
         !(v->ext_geometry && v->ext_geometry(v, g))) {
         standard_geometry(v, g);
     }
-    /* The attribute controller shows nothing while the CPU has the palette;
-     * nor does the screen while the sequencer is told so. */
-    /* SR01 bit 5, "screen off", does not count: the Cirrus BIOS leaves it set
+    /* The attribute controller shows nothing while the CPU has the palette.
+     * SR01 bit 5, "screen off", does not count: the Cirrus BIOS leaves it set
      * in its graphics modes, and QEMU shows them. */
     if (!(v->ar_index & 0x20)) {
         int w = v->drawn.width, h = v->drawn.height;

@@ -7,7 +7,9 @@
  * page: a generation number and a map of the 128-byte granules that some
  * vCPU has decoded from.  A store into such a granule, by anyone, moves the
  * generation on, and every block of the page is stale from then on: a block
- * is entered only after a look at its page's generation.
+ * is entered only after a look at its page's generation.  From the first such
+ * store on the page has a map of its code's very bytes, and stores beside them
+ * (variables between functions: boot loaders' unpackers) do no harm.
  *
  * So that stores are seen, nobody's TLB may let a store to a page with code
  * pass: the vCPU that first decodes from a page drops its own permissions
@@ -24,6 +26,7 @@ struct page_code {
     _Atomic uint32_t gen;
     _Atomic uint32_t granules;
     _Atomic uint64_t epoch;    /* when the map became non-empty */
+    uint64_t *bytes;           /* 4096 bits, or NULL; code_lock */
 };
 
 #define MAX_PAGES (UINT64_C(1) << 28) /* 1 TiB of RAM */
@@ -31,6 +34,7 @@ struct page_code {
 #define HASH_BITS 14
 
 static struct page_code *pages;  /* by RAM offset / 4096; sparse */
+static GPtrArray *byte_maps;     /* all of pages[].bytes; for leak checkers */
 static _Atomic uint64_t code_epoch;
 static Mutex code_lock = MUTEX_INITIALIZER; /* leaf: granules against gen */
 
@@ -121,6 +125,36 @@ static void tell_jits(uint64_t ram_page)
     }
 }
 
+/* Under code_lock: is one of the bytes @a to @b of the page code? */
+static bool hits_code(struct page_code *pc, unsigned a, unsigned b)
+{
+    if (!pc->bytes) {
+        pc->bytes = g_new0(uint64_t, 4096 / 64);
+        if (!byte_maps) {
+            byte_maps = g_ptr_array_new();
+        }
+        g_ptr_array_add(byte_maps, pc->bytes);
+        return true;
+    }
+    for (unsigned i = a; i <= b; i = (i | 63) + 1) {
+        uint64_t w = pc->bytes[i / 64] >> i % 64;
+        unsigned n = b - i + 1;
+
+        if (n < 64 ? w & (BIT(n) - 1) : w) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Under code_lock: @len bytes from @off on were decoded. */
+static void mark_code(struct page_code *pc, unsigned off, unsigned len)
+{
+    for (unsigned i = off; pc->bytes && i < off + len; i++) {
+        pc->bytes[i / 64] |= BIT(i % 64);
+    }
+}
+
 void x86_code_written(uint64_t ram_offset, uint64_t size)
 {
     uint64_t end = ram_offset + size;
@@ -137,7 +171,10 @@ void x86_code_written(uint64_t ram_offset, uint64_t size)
             uint32_t mask = (uint32_t)(BIT(b + 1) - BIT(a));
 
             LOCK_GUARD(&code_lock);
-            if (atomic_load(&pages[i].granules) & mask) {
+            if ((atomic_load(&pages[i].granules) & mask) &&
+                hits_code(&pages[i], ram_offset & 0xfff,
+                          (stop - 1) & 0xfff)) {
+                memset(pages[i].bytes, 0, 4096 / 8);
                 atomic_store(&pages[i].granules, 0);
                 atomic_fetch_add(&pages[i].gen, 1);
                 tell_jits(i << 12);
@@ -359,6 +396,7 @@ struct block *block_get(CPUX86State *env)
         if (len < 0) {
             break; /* a fault or a page end: when it is reached */
         }
+        mark_code(pc, off + pos, len);
         finish(env, in, pos);
         pos += len;
         b->n++;
