@@ -46,6 +46,7 @@ struct EventLoop {
     atomic_bool polling;
     Mutex lock;
     BH *bhs;               /* lock; newest first */
+    BH *ready;             /* lock; taken from there, oldest first */
     ListNode timers[CLOCK_TYPES]; /* lock; by expire */
     ListNode handlers;
     ListNode pollers;
@@ -135,6 +136,7 @@ void loop_free(EventLoop *loop)
     }
     mutex_unlock(&loops_lock);
     free_bhs(loop->bhs);
+    free_bhs(loop->ready);
     while (!list_empty(&loop->handlers)) {
         FDHandler *h = list_first(&loop->handlers, FDHandler, node);
 
@@ -359,18 +361,27 @@ static BH *reverse(BH *bh)
 static bool run_bhs(EventLoop *loop)
 {
     bool progress = false;
-    BH *list;
+    BH **tail;
 
     mutex_lock(&loop->lock);
-    list = reverse(loop->bhs);
+    for (tail = &loop->ready; *tail; tail = &(*tail)->next) {
+    }
+    *tail = reverse(loop->bhs);
     loop->bhs = NULL;
     mutex_unlock(&loop->lock);
-    while (list) {
-        BH *bh = list;
+    /* A callback may wait for another one in a loop of its own: what is left
+     * stays where that one finds it. */
+    for (;;) {
         bool run, dead;
+        BH *bh;
 
         mutex_lock(&loop->lock);
-        list = bh->next;
+        bh = loop->ready;
+        if (!bh) {
+            mutex_unlock(&loop->lock);
+            break;
+        }
+        loop->ready = bh->next;
         bh->scheduled = false;
         run = bh->wanted;
         dead = bh->deleted;
@@ -571,7 +582,7 @@ bool loop_run_once(EventLoop *loop, bool block)
     atomic_store(&loop->polling, block);
     atomic_thread_fence(memory_order_seq_cst);
     mutex_lock(&loop->lock);
-    bhs_waiting = loop->bhs != NULL;
+    bhs_waiting = loop->bhs || loop->ready;
     mutex_unlock(&loop->lock);
     if (!block || bhs_waiting) {
         timeout = 0;
