@@ -423,6 +423,10 @@ static void vm_changed(void *opaque, bool running, RunState state)
     if (vdev->vinfo->vm_state) {
         vdev->vinfo->vm_state(vdev, running);
     }
+    if (!running) {
+        /* Before a state is saved: what another loop has to tell. */
+        notify_bh(vdev);
+    }
     for (unsigned i = 0; running && i < vdev->num_queues; i++) {
         /* Kicks that came meanwhile, or before the state was loaded. */
         if (vdev->queues[i].enabled) {
