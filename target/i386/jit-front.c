@@ -16,6 +16,7 @@
  * they are set again.  st says where they are at the present point.
  */
 #include "osdep.h"
+#include <cpuid.h>
 #include "jit-int.h"
 #include "decode-int.h"
 
@@ -190,8 +191,11 @@ static bool host_has(unsigned feat)
         return __builtin_cpu_supports("aes");
     case XF_PCLMUL:
         return __builtin_cpu_supports("pclmul");
-    case XF_MOVBE:
-        return __builtin_cpu_supports("movbe");
+    case XF_MOVBE: { /* a name that not every compiler knows */
+        unsigned a, b, c = 0, d;
+
+        return __get_cpuid(1, &a, &b, &c, &d) && (c >> 22 & 1);
+    }
     }
     return true;
 }
