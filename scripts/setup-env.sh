@@ -53,3 +53,43 @@ build_tree() {
         return 1
     fi
 }
+
+# A guest from Debian's packages, once, in the build directory: the cloud kernel
+# and an initrd with BusyBox.  Needs cpio and busybox-static.
+make_guest() {
+    guest=$BUILD/guest
+    if [ ! -s "$guest/vmlinuz" ] || [ ! -s "$guest/initrd.gz" ]; then
+        rm -rf "$guest"
+        mkdir -p "$guest/root/bin" "$guest/deb" || return 1
+        kernel=$(apt-cache depends linux-image-cloud-amd64 2>/dev/null |
+            sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+        if [ -z "$kernel" ]; then
+            ${root:-} apt-get update -q >&2
+            kernel=$(apt-cache depends linux-image-cloud-amd64 |
+                sed -n 's/.*Depends: \(linux-image-[^ ]*\).*/\1/p' | head -n 1)
+        fi
+        if ! (cd "$guest/deb" && apt-get download "$kernel" >&2) ||
+            ! dpkg-deb -x "$guest"/deb/*.deb "$guest/deb/x" ||
+            ! mv "$guest"/deb/x/boot/vmlinuz-* "$guest/vmlinuz"; then
+            echo "cannot get Debian's cloud kernel ($kernel)" >&2
+            return 1
+        fi
+        cp "$(command -v busybox)" "$guest/root/bin/busybox" || return 1
+        cat > "$guest/root/init" <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mkdir -p /proc /sys /dev
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs dev /dev
+echo
+echo "Linux $(uname -r) on $(nproc) CPU(s). 'poweroff -f' ends it."
+setsid sh -c 'exec sh < /dev/tty1 > /dev/tty1 2>&1' &
+exec setsid cttyhack sh
+INIT
+        chmod +x "$guest/root/init"
+        (cd "$guest/root" && find . | cpio -o -H newc 2>/dev/null | gzip -9) \
+            > "$guest/initrd.gz" || return 1
+        rm -rf "$guest/deb" "$guest/root"
+    fi
+}
