@@ -311,6 +311,11 @@ static bool prepare(const struct insn *insn, uint8_t *code,
     if ((insn->prefix & PFX_67) && row->class_ == CLASS_STRING) {
         s->gpr[R_CX] = (uint32_t)s->gpr[R_CX]; /* cut or not if ECX is 0 */
     }
+    if (has_name(row, " xlat ")) {
+        /* Within the data: a stray address may be somebody's on the host. */
+        s->gpr[R_BX] = (mode == DECODE_16 ? 0 : HC_DATA) +
+                       s->gpr[R_BX] % (HC_DATA_SIZE - 256);
+    }
     if (row->priv == PRIV_IO) {
         s->gpr[R_CX] |= 1; /* REP of nothing: fault or not, by processor */
     }
