@@ -229,6 +229,11 @@ def main():
         wait_for('the same picture', same)
         assert page.js('document.getElementById("power").hidden')
         print('ok: logged in, typed, read the answer on the canvas')
+    except (AssertionError, TimeoutError):
+        shown = text()
+        print('The screen:', *(shown[i:i + 80].rstrip(' \0') for i in
+                               range(0, 80 * 25, 80)), sep='\n')
+        raise
     finally:
         if browser:
             browser.terminate()
