@@ -73,7 +73,8 @@ static void send_event(Console *c, const InputEvent *e)
 
     switch (e->type) {
     case INPUT_EVENT_KIND_KEY:
-        input_send_key(c, code_of(e->u.key.data->key), e->u.key.data->down);
+        input_queue_key(c, code_of(e->u.key.data->key), e->u.key.data->down,
+                        0);
         break;
     case INPUT_EVENT_KIND_BTN:
         input_send_button(c, e->u.btn.data->button, e->u.btn.data->down);

@@ -6,6 +6,7 @@
 #include "util/timer.h"
 
 #define QUEUE_MAX 65536 /* keys that wait: a long text (input-send-text) */
+#define PATIENCE_MS 5000 /* with a keyboard that has no room */
 
 struct InputHandler {
     ListNode node;
@@ -36,6 +37,7 @@ static ListNode watchers = LIST_INIT(watchers);
 static ListNode queue = LIST_INIT(queue);
 static unsigned queue_len;
 static Timer queue_timer;
+static InputHandler *queue_waits; /* for room in it */
 static int next_id = 1;
 
 /* ---- handlers ---- */
@@ -85,6 +87,7 @@ InputHandler *input_handler_new(const InputHandlerOps *ops, void *opaque)
 void input_handler_free(InputHandler *h)
 {
     if (h) {
+        input_handler_ready(h); /* what waits for it goes elsewhere */
         list_remove(&h->node);
         g_free(h);
         tell_watchers();
@@ -214,15 +217,6 @@ static InputHandler *receiver(Console *c, unsigned mask, bool press)
     return h;
 }
 
-void input_send_key(Console *c, QKeyCode code, bool down)
-{
-    InputHandler *h = receiver(c, INPUT_KEY, down);
-
-    if (h) {
-        h->ops->key(h->opaque, code, down);
-    }
-}
-
 void input_send_button(Console *c, InputButton button, bool down)
 {
     InputHandler *h = receiver(c, INPUT_BUTTON, down);
@@ -278,21 +272,52 @@ void input_sync(Console *c)
 
 /* ---- keys at a pace ---- */
 
+static void queue_drop(void)
+{
+    Queued *q, *next;
+
+    list_foreach_safe(q, next, &queue, node) {
+        list_remove(&q->node);
+        g_free(q);
+    }
+    queue_len = 0;
+}
+
 static void queue_run(void *opaque)
 {
+    if (queue_waits) { /* for PATIENCE_MS */
+        queue_waits = NULL;
+        queue_drop();
+    }
     while (!list_empty(&queue)) {
         Queued *q = list_first(&queue, Queued, node);
+        InputHandler *h = receiver(q->console, INPUT_KEY, q->down);
         int delay = q->delay_ms;
 
+        if (h && h->ops->key_room && !h->ops->key_room(h->opaque)) {
+            queue_waits = h;
+            timer_mod_ms(&queue_timer, PATIENCE_MS);
+            return;
+        }
         list_remove(&q->node);
         queue_len--;
-        input_send_key(q->console, q->code, q->down);
-        input_sync(q->console);
+        if (h) {
+            h->ops->key(h->opaque, q->code, q->down);
+            input_sync(q->console);
+        }
         g_free(q);
         if (delay) {
             timer_mod_ms(&queue_timer, delay);
             return;
         }
+    }
+}
+
+void input_handler_ready(InputHandler *h)
+{
+    if (queue_waits == h) {
+        queue_waits = NULL;
+        timer_mod_ms(&queue_timer, 0);
     }
 }
 

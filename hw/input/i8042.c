@@ -116,6 +116,9 @@ static void i8042_update(void *opaque)
             put_out(s, ps2_queue_get(&s->mouse.queue), true);
         }
     }
+    if (ps2_keyboard_room(&s->kbd)) {
+        input_handler_ready(s->key_input);
+    }
     input_handler_set_leds(s->key_input, s->kbd.leds);
     i8042_update_irq(s);
 }
@@ -266,6 +269,11 @@ static void key_event(void *opaque, QKeyCode code, bool down)
     ps2_keyboard_key(&s->kbd, input_number_of(code), down);
 }
 
+static bool key_room(void *opaque)
+{
+    return ps2_keyboard_room(&((I8042State *)opaque)->kbd);
+}
+
 static void mouse_rel(void *opaque, InputAxis axis, int value)
 {
     I8042State *s = opaque;
@@ -313,6 +321,7 @@ static const InputHandlerOps key_input_ops = {
     .name = "QEMU PS/2 Keyboard",
     .mask = INPUT_KEY,
     .key = key_event,
+    .key_room = key_room,
 };
 static const InputHandlerOps mouse_input_ops = {
     .name = "QEMU PS/2 Mouse",
@@ -335,7 +344,7 @@ static void i8042_reset(DeviceState *dev)
     ps2_keyboard_reset(&s->kbd);
     ps2_mouse_reset(&s->mouse);
     irq_set(s->a20, 1);
-    i8042_update_irq(s);
+    i8042_update(s);
 }
 
 static bool i8042_realize(DeviceState *dev, Error **errp)

@@ -205,6 +205,7 @@ void ps2_keyboard_write(PS2Keyboard *k, uint8_t val)
 /* Print Screen and Pause have sequences of their own. */
 #define KEY_PRINT 0xb7
 #define KEY_PAUSE 0xc6
+#define KEY_BYTES 8 /* of the longest sequence */
 
 static unsigned encode_set1(uint8_t *out, unsigned number, bool down)
 {
@@ -260,7 +261,7 @@ static unsigned encode_set2(uint8_t *out, unsigned number, bool down)
 
 void ps2_keyboard_key(PS2Keyboard *k, unsigned number, bool down)
 {
-    uint8_t bytes[8];
+    uint8_t bytes[KEY_BYTES];
     unsigned n;
 
     if (!k->scanning || (number & 0x7f) == 0 || number > 0xff) {
@@ -271,6 +272,11 @@ void ps2_keyboard_key(PS2Keyboard *k, unsigned number, bool down)
     if (n && queue_put(&k->queue, bytes, n)) {
         k->update(k->opaque);
     }
+}
+
+bool ps2_keyboard_room(const PS2Keyboard *k)
+{
+    return k->queue.count <= PS2_QUEUE - KEY_BYTES;
 }
 
 static bool queue_valid(const PS2Queue *q)

@@ -203,6 +203,11 @@ static void kbd_key(void *opaque, QKeyCode code, bool down)
     hid_changed(s);
 }
 
+static bool kbd_room(void *opaque)
+{
+    return ((USBHid *)opaque)->count < QUEUE;
+}
+
 static const InputHandlerOps pointer_ops[] = {
     [KIND_MOUSE] = {
         .name = "QEMU HID Mouse", .mask = INPUT_BUTTON | INPUT_REL,
@@ -214,6 +219,7 @@ static const InputHandlerOps pointer_ops[] = {
     },
     [KIND_KBD] = {
         .name = "QEMU HID Keyboard", .mask = INPUT_KEY, .key = kbd_key,
+        .key_room = kbd_room,
     },
 };
 
@@ -290,6 +296,7 @@ static unsigned kbd_report(USBHid *s, uint8_t *r)
         kbd_apply(s, s->keys_queue[s->first]);
         s->first = (s->first + 1) % QUEUE;
         s->count--;
+        input_handler_ready(s->input);
     }
     r[0] = s->modifiers;
     r[1] = 0;
@@ -405,6 +412,7 @@ static void hid_bus_reset(USBDevice *d)
     USBHid *s = (USBHid *)d;
 
     s->first = s->count = 0;
+    input_handler_ready(s->input);
     memset(&s->now, 0, sizeof(s->now));
     memset(s->keys, 0, sizeof(s->keys));
     s->modifiers = s->leds = s->idle = 0;

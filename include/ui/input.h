@@ -40,6 +40,9 @@ typedef struct InputHandlerOps {
     void (*button)(void *opaque, InputButton button, bool down);
     void (*rel)(void *opaque, InputAxis axis, int value);
     void (*abs)(void *opaque, InputAxis axis, int value);
+    /* Has room for one more key event?  A key that finds none waits for
+     * input_handler_ready().  NULL: always. */
+    bool (*key_room)(void *opaque);
     /* The events since the last sync belong together.  May be NULL. */
     void (*sync)(void *opaque);
 } InputHandlerOps;
@@ -49,6 +52,8 @@ void input_handler_free(InputHandler *h); /* NULL is fine */
 /* Events that come from @c go to it first; NULL: from all. */
 void input_handler_bind(InputHandler *h, Console *c);
 void input_handler_activate(InputHandler *h);
+/* key_room() may have become true. */
+void input_handler_ready(InputHandler *h);
 /* The guest set the lights of a keyboard. */
 void input_handler_set_leds(InputHandler *h, unsigned leds);
 
@@ -61,7 +66,6 @@ QKeyCode input_code_of(unsigned number);
 
 /* --- for who has events; @c may be NULL --- */
 
-void input_send_key(Console *c, QKeyCode code, bool down);
 void input_send_button(Console *c, InputButton button, bool down);
 void input_send_rel(Console *c, InputAxis axis, int value);
 /* @value of 0..@size-1 is scaled; out of range is clamped. */
@@ -80,7 +84,9 @@ bool input_choose_mouse(int index);
 
 /*
  * Keys one after another at a pace that guests follow: they wait in a queue
- * and go out @delay_ms apart by the guest's clock.  False: the queue is full.
+ * and go out @delay_ms apart by the guest's clock, later while the keyboard
+ * has no room.  What waits for a keyboard that nobody reads for five seconds
+ * of that clock is lost.  False: the queue is full.
  */
 bool input_queue_key(Console *c, QKeyCode code, bool down, int delay_ms);
 /* So many wait that whoever can wait should. */

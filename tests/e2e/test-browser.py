@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import zlib
 
 EMU = sys.argv[1]
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -88,6 +87,17 @@ class Socket:
             self.call('Input.dispatchKeyEvent', type=kind, key=key, code=code)
 
 
+CANVAS = '''(() => {
+    const c = document.querySelector("#screen canvas");
+    const d = c.getContext("2d").getImageData(0, 0, c.width, c.height).data;
+    let s = "";
+    for (let i = 0; i < d.length; i += 4096) {
+        s += String.fromCharCode(...d.subarray(i, i + 4096));
+    }
+    return JSON.stringify([c.width, c.height, btoa(s)]);
+})()'''
+
+
 def wait_for(what, fn, seconds=120):
     """Polls a program that tells nobody when it is done."""
     end = time.monotonic() + seconds
@@ -97,37 +107,6 @@ def wait_for(what, fn, seconds=120):
             return v
         time.sleep(0.1)
     raise TimeoutError(what)
-
-
-def png_rgb(data):
-    """Width, height, RGB rows of an 8-bit RGBA PNG."""
-    at, chunks, size = 8, b'', None
-    while at < len(data):
-        n, kind = struct.unpack('>I4s', data[at:at + 8])
-        body = data[at + 8:at + 8 + n]
-        if kind == b'IHDR':
-            size = struct.unpack('>II', body[:8])
-            channels = {2: 3, 6: 4}[body[9]]
-        elif kind == b'IDAT':
-            chunks += body
-        at += 12 + n
-    raw, w, h = zlib.decompress(chunks), *size
-    row, out = bytearray(w * channels), bytearray()
-    for y in range(h):
-        line = bytearray(raw[y * (w * channels + 1) + 1:
-                             (y + 1) * (w * channels + 1)])
-        f = raw[y * (w * channels + 1)]
-        for i in range(len(line)):
-            a = line[i - channels] if i >= channels else 0
-            b, c = row[i], row[i - channels] if i >= channels else 0
-            p = a + b - c
-            near = min((abs(p - a), 0, a), (abs(p - b), 1, b),
-                       (abs(p - c), 2, c))[2]
-            line[i] = (line[i] + (0, a, b, (a + b) // 2, near)[f]) & 255
-        row = line
-        for x in range(w):
-            out += row[x * channels:x * channels + 3]
-    return w, h, bytes(out)
 
 
 def main():
@@ -209,15 +188,20 @@ def main():
         log_in('secret')
         wait_for('the connection', lambda: status() == 'Connected')
         wait_for('a shell', lambda: '/ #' in text(), 300)
+        # Linux looks for its keyboard while the shell starts already.
+        wait_for('the keyboard', lambda: page.key('\n') or
+                 text().count('/ #') > 1)
         for ch in 'uname -a\n':
             page.key(ch)
         wait_for('the answer', lambda: text().count('GNU/Linux') == 1)
 
         def same():
             """The canvas shows what the machine shows."""
-            data = page.js('document.querySelector("#screen canvas")'
-                           '.toDataURL("image/png")')
-            w, h, rgb = png_rgb(base64.b64decode(data.split(',')[1]))
+            w, h, rgba = json.loads(page.js(CANVAS))
+            rgba = base64.b64decode(rgba)
+            rgb = bytearray(w * h * 3)
+            for i in range(3):
+                rgb[i::3] = rgba[i::4]
             qmp('screendump', filename=f'{tmp}/d.ppm')
             with open(f'{tmp}/d.ppm', 'rb') as f:
                 want = f.read().split(b'\n', 3)

@@ -250,6 +250,37 @@ static void test_pflash(void)
     rmdir(dir);
 }
 
+/* A client types faster than the guest reads: nothing is lost or changed. */
+static void test_keyboard_pace(void)
+{
+    static const char digits[] = "0123456789";
+    static const uint8_t codes[] = { 0x0b, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+    QTestState *s = qtest_init("-M pc -m 16M -nodefaults -display none");
+    g_autofree char *text = g_malloc0(201);
+    g_autoptr(QObject) r = NULL;
+
+    outb(s, 0x64, 0x60);
+    outb(s, 0x60, 0x41); /* interrupts and translation on */
+    for (unsigned i = 0; i < 200; i++) {
+        text[i] = digits[i % 10];
+    }
+    r = qmp(s, "{'execute':'input-send-text','arguments':{'text':'%s'}}",
+            text);
+    g_assert_true(qdict_has(r, "return"));
+    for (unsigned i = 0; i < 400; i++) {
+        for (unsigned n = 0; !(inb(s, 0x64) & 1) && n < 100; n++) {
+            clock_step(s, 10000000);
+        }
+        g_assert_cmphex(inb(s, 0x60), ==,
+                        codes[i / 2 % 10] | (i % 2 ? 0x80 : 0));
+        if (i == 10) {
+            clock_step(s, 4000000000); /* a long while elsewhere */
+        }
+    }
+    g_assert_cmphex(inb(s, 0x64) & 1, ==, 0);
+    qtest_quit(s);
+}
+
 static void ok(QObject *r)
 {
     g_assert_true(qdict_has(r, "return"));
@@ -454,6 +485,7 @@ int main(int argc, char **argv)
     g_test_add_func("/pc/i6300esb", test_i6300esb);
     g_test_add_func("/pc/smbus", test_smbus);
     g_test_add_func("/pc/pflash", test_pflash);
+    g_test_add_func("/pc/keyboard-pace", test_keyboard_pace);
     g_test_add_func("/pc/hotplug/pci", test_pci_hotplug);
     g_test_add_func("/pc/hotplug/memory", test_memory_hotplug);
     g_test_add_func("/pc/hotplug/cpu", test_cpu_hotplug);

@@ -50,7 +50,9 @@ uint8_t ps2_queue_get(PS2Queue *q);
 void ps2_keyboard_reset(PS2Keyboard *k);
 void ps2_keyboard_write(PS2Keyboard *k, uint8_t val);
 /* @number: key number as QMP has it: set 1 code, + 80h for the E0 keys. */
+/* One that does not fit the queue is lost: ask ps2_keyboard_room(). */
 void ps2_keyboard_key(PS2Keyboard *k, unsigned number, bool down);
+bool ps2_keyboard_room(const PS2Keyboard *k); /* for any one key */
 
 void ps2_mouse_reset(PS2Mouse *m);
 void ps2_mouse_write(PS2Mouse *m, uint8_t val);
