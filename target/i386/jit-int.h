@@ -10,6 +10,11 @@
 
 #define JIT_MAX_INSNS 160   /* one translation's */
 
+/* Where the guest's registers are; -1: in env. */
+static const int8_t home[16] = { H_AX, H_CX, H_DX, H_BX, H_GSP, H_BP, H_SI,
+                                 H_DI, H_R8, -1, -1, -1, H_R12, H_R13, H_R14,
+                                 H_R15 };
+
 /* One translation: a block, and those it falls through to, at one virtual
  * address. */
 struct jblk {

@@ -409,10 +409,6 @@ static const uint8_t *jit_fault(CPUX86State *env, const uint8_t *at)
 /*
  * Thunks.
  */
-static const int8_t home[16] = { H_AX, H_CX, H_DX, H_BX, H_GSP, H_BP, H_SI,
-                                 H_DI, H_R8, -1, -1, -1, H_R12, H_R13, H_R14,
-                                 H_R15 };
-
 static void gen_store(struct emit *e, CPUX86State *env)
 {
     for (int i = 0; i < 16; i++) {
