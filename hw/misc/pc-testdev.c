@@ -108,7 +108,7 @@ static void testdev_unrealize(DeviceState *dev)
 {
     PCTestdevState *s = (PCTestdevState *)dev;
 
-    memory_region_del_subregion(system_memory(), &s->iomem);
+    memory_region_destroy(&s->iomem);
     isa_del_io(&s->isa, &s->lines);
     isa_del_io(&s->isa, &s->port_bytes);
     isa_del_io(&s->isa, &s->flush);

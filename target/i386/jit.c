@@ -802,7 +802,7 @@ bool jit_init(CPUX86State *env, uint64_t bytes)
         }
         return false;
     }
-    struct jit *j = g_new0(struct jit, 1);
+    struct jit *j = reserve(sizeof(*j));
     j->env = env;
     j->rw = rw;
     j->rx = rx;
@@ -836,7 +836,7 @@ void jit_destroy(CPUX86State *env)
     munmap(j->blks, j->max_blks * sizeof(*j->blks));
     munmap(j->pool, j->pool_size);
     mutex_destroy(&j->stale_lock);
-    g_free(j);
+    munmap(j, sizeof(*j));
 }
 
 void jit_info(GString *out)

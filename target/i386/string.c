@@ -117,6 +117,7 @@ static uint64_t before_wrap(uint64_t off, unsigned size, unsigned asz)
     return asz == 8 ? UINT64_MAX : (m - off + 1) / size;
 }
 
+/* @n elements of @size bytes from @d on, aligned or not. */
 static void fill(uint8_t *d, uint64_t v, uint64_t n, unsigned size)
 {
     switch (size) {
@@ -125,17 +126,17 @@ static void fill(uint8_t *d, uint64_t v, uint64_t n, unsigned size)
         break;
     case 2:
         for (uint64_t i = 0; i < n; i++) {
-            ((uint16_t *)d)[i] = v;
+            memcpy(d + i * 2, &v, 2);
         }
         break;
     case 4:
         for (uint64_t i = 0; i < n; i++) {
-            ((uint32_t *)d)[i] = v;
+            memcpy(d + i * 4, &v, 4);
         }
         break;
     default:
         for (uint64_t i = 0; i < n; i++) {
-            ((uint64_t *)d)[i] = v;
+            memcpy(d + i * 8, &v, 8);
         }
     }
 }

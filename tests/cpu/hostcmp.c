@@ -114,9 +114,9 @@ static void host_setup(void)
     static const int sigs[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP };
     struct sigaction sa = { .sa_sigaction = on_signal,
                             .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER };
-    stack_t ss = { .ss_size = 65536 };
+    static uint8_t stack[65536];
+    stack_t ss = { .ss_sp = stack, .ss_size = sizeof(stack) };
 
-    ss.ss_sp = g_malloc(ss.ss_size);
     sigaltstack(&ss, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(sigs); i++) {
         sigaction(sigs[i], &sa, NULL);
