@@ -10,6 +10,7 @@
  * forms have a label each (h_*), the rest calls x86_ops[].
  */
 #include "osdep.h"
+#include "host-alu.h"
 #include "jit.h"
 #include "util/log.h"
 
@@ -830,60 +831,39 @@ neg_r##S: { \
     INC_FORMS(64)
 
     /* ---- shifts by a constant that is not 0 ---- */
-#define SH_FORMS(S, M) \
-shl_ri##S: { \
-        unsigned n_ = ip->imm & (M); \
-        uint##S##_t a = GET##S(D0), r_ = (uint##S##_t)(a << n_); \
-        bool c_ = a >> (S - n_) & 1; \
+    /* (Overflow as the host has it: host-alu.h.) */
+#define SH_FORM(name, S, M) \
+name##_ri##S: { \
+        uint##S##_t r_ = GET##S(D0); \
+        bool c_, o_; \
+        __asm__(#name " %%cl, %0" : "+r"(r_), "=@ccc"(c_), "=@cco"(o_) \
+                : "c"((uint8_t)(ip->imm & (M)))); \
         env->cc_rec = CC_RES; \
         env->cc_res = SX##S(r_); \
-        env->cc_a = (c_ ? FL_CF : 0) | ((r_ >> (S - 1) ^ c_) & 1 ? FL_OF : 0); \
-        PUT##S(D0, r_); \
-        NEXT; \
-    } \
-shr_ri##S: { \
-        unsigned n_ = ip->imm & (M); \
-        uint##S##_t a = GET##S(D0), r_ = (uint##S##_t)(a >> n_); \
-        env->cc_rec = CC_RES; \
-        env->cc_res = SX##S(r_); \
-        env->cc_a = (a >> (n_ - 1) & 1 ? FL_CF : 0) | \
-                    (n_ == 1 && a >> (S - 1) ? FL_OF : 0); \
-        PUT##S(D0, r_); \
-        NEXT; \
-    } \
-sar_ri##S: { \
-        unsigned n_ = ip->imm & (M); \
-        uint##S##_t a = GET##S(D0), r_ = (uint##S##_t)((int##S##_t)a >> n_); \
-        env->cc_rec = CC_RES; \
-        env->cc_res = SX##S(r_); \
-        env->cc_a = (int##S##_t)a >> (n_ - 1) & 1 ? FL_CF : 0; \
+        env->cc_a = (c_ ? FL_CF : 0) | (o_ ? FL_OF : 0); \
         PUT##S(D0, r_); \
         NEXT; \
     }
+#define SH_FORMS(S, M) \
+    SH_FORM(shl, S, M) SH_FORM(shr, S, M) SH_FORM(sar, S, M)
     SH_FORMS(32, 31)
     SH_FORMS(64, 63)
 
-#define IMUL_FORMS(S, WIDE) \
+#define IMUL_FORMS(S) \
 imul2_rr##S: { \
-        WIDE p_ = (WIDE)(int##S##_t)GET##S(D0) * (int##S##_t)GET##S(D1); \
-        int##S##_t r_ = (int##S##_t)p_; \
-        env->cc_rec = CC_RES; \
-        env->cc_res = (int64_t)r_; \
-        env->cc_a = p_ != r_ ? FL_CF | FL_OF : 0; \
-        PUT##S(D0, r_); \
+        uint64_t r_ = GET##S(D0); \
+        x86_cc_set(env, alu_bits(OP_IMUL2, S / 8, &r_, GET##S(D1), 0)); \
+        PUT##S(D0, (uint##S##_t)r_); \
         NEXT; \
     } \
 imul3_rr##S: { \
-        WIDE p_ = (WIDE)(int##S##_t)GET##S(D1) * (int##S##_t)ip->imm; \
-        int##S##_t r_ = (int##S##_t)p_; \
-        env->cc_rec = CC_RES; \
-        env->cc_res = (int64_t)r_; \
-        env->cc_a = p_ != r_ ? FL_CF | FL_OF : 0; \
-        PUT##S(D0, r_); \
+        uint64_t r_ = GET##S(D1); \
+        x86_cc_set(env, alu_bits(OP_IMUL2, S / 8, &r_, ip->imm, 0)); \
+        PUT##S(D0, (uint##S##_t)r_); \
         NEXT; \
     }
-    IMUL_FORMS(32, int64_t)
-    IMUL_FORMS(64, __int128)
+    IMUL_FORMS(32)
+    IMUL_FORMS(64)
 
     /* ---- widening ---- */
 movzx8_r:

@@ -9,6 +9,7 @@
 #include "osdep.h"
 #include "cpu.h"
 #include "decode.h"
+#include "host-alu.h"
 #include "interp.h"
 #include <sched.h>
 #include "util/log.h"
@@ -517,20 +518,13 @@ static void cmpxchg16b(Env *env, In in)
 /*
  * Shifts and rotates.  A count of 0 changes nothing but the access.
  */
-static void shift_flags(Env *env, uint64_t res, unsigned size, bool c, bool o)
-{
-    env->cc_rec = CC_RES;
-    env->cc_res = sext(res, size);
-    env->cc_a = (c ? FL_CF : 0) | (o ? FL_OF : 0);
-}
-
 static void op_shift(Env *env, In in)
 {
-    unsigned size = insn_opnd_size(in, 0), bits = size * 8;
+    unsigned size = insn_opnd_size(in, 0);
     unsigned n = rd(env, in, 1) & (size == 8 ? 63 : 31);
     vaddr lin = 0;
-    uint64_t a, res;
-    bool c, o, mem = is_mem(in, 0);
+    uint64_t a;
+    bool mem = is_mem(in, 0);
 
     if (OPND_FILE(in->opnd[1]) == OPND_NONE) {
         n = 1;
@@ -548,80 +542,24 @@ static void op_shift(Env *env, In in)
         }
         return;
     }
-    uint32_t old = x86_cc_get(env);
-    switch (in->op) {
-    case OP_SHL:
-        res = n < bits ? a << n : 0;
-        c = n <= bits ? a >> (bits - n) & 1 : 0;
-        o = (res >> (bits - 1) & 1) ^ c;
-        break;
-    case OP_SHR:
-        res = n < bits ? a >> n : 0;
-        c = n <= bits ? a >> (n - 1) & 1 : 0;
-        o = n == 1 ? a >> (bits - 1) & 1 : (a >> (bits - 1) & 1) && n == 1;
-        break;
-    case OP_SAR: {
-        int64_t s = sext(a, size);
-        res = s >> MIN(n, 63u);
-        c = s >> MIN(n - 1, 63u) & 1;
-        o = false;
-        break;
-    }
-    case OP_ROL:
-    case OP_ROR: {
-        unsigned k = n % bits;
-        if (in->op == OP_ROL) {
-            res = k ? a << k | a >> (bits - k) : a;
-            res &= mask_of(size);
-            c = res & 1;
-            o = (res >> (bits - 1) & 1) ^ c;
-        } else {
-            res = k ? a >> k | a << (bits - k) : a;
-            res &= mask_of(size);
-            c = res >> (bits - 1) & 1;
-            o = c ^ (res >> (bits - 2) & 1);
-        }
-        break;
-    }
-    default: { /* RCL, RCR: through CF, modulo bits + 1 */
-        unsigned k = n % (bits + 1);
-        unsigned __int128 w = a | (unsigned __int128)(old & FL_CF) << bits;
-        unsigned __int128 wm = ((unsigned __int128)1 << (bits + 1)) - 1, r;
-        if (in->op == OP_RCL) {
-            r = k ? (w << k | w >> (bits + 1 - k)) & wm : w;
-            res = r & mask_of(size);
-            c = r >> bits & 1;
-            o = (res >> (bits - 1) & 1) ^ c;
-        } else {
-            r = k ? (w >> k | w << (bits + 1 - k)) & wm : w;
-            res = r & mask_of(size);
-            c = r >> bits & 1;
-            o = (res >> (bits - 1) & 1) ^ (res >> (bits - 2) & 1);
-        }
-    }
-    }
+    uint32_t fl = alu_shift(in->op, size, &a, n, x86_cc_get(env));
     if (mem) {
-        stn(env, lin, res, size);
+        stn(env, lin, a, size);
     } else {
-        wr(env, in, 0, res);
+        wr(env, in, 0, a);
     }
-    if (in->op == OP_SHL || in->op == OP_SHR || in->op == OP_SAR) {
-        shift_flags(env, res, size, c, o);
-    } else {
-        x86_cc_set(env, (old & ~(FL_CF | FL_OF)) | (c ? FL_CF : 0) |
-                            (o ? FL_OF : 0));
-    }
+    x86_cc_set(env, fl);
 }
 
 static void op_shxd(Env *env, In in)
 {
-    unsigned size = in->opsize, bits = size * 8;
+    unsigned size = in->opsize;
     unsigned n = (OPND_FILE(in->opnd[2]) == OPND_IMM
                       ? (uint64_t)in->imm
                       : env->regs[R_CX]) & (size == 8 ? 63 : 31);
-    uint64_t b = rd(env, in, 1), a, res;
+    uint64_t b = rd(env, in, 1), a;
     vaddr lin = 0;
-    bool mem = is_mem(in, 0), c, left = in->op == OP_SHLD;
+    bool mem = is_mem(in, 0);
 
     if (mem) {
         lin = x86_insn_lin(env, in, size, true);
@@ -636,30 +574,14 @@ static void op_shxd(Env *env, In in)
         }
         return;
     }
-    if (size == 2) {
-        /* Counts over 16 are undefined; as processors do: a:b:a. */
-        uint64_t w = left ? a << 32 | b << 16 | a : a << 32 | b << 16 | a;
-        if (left) {
-            res = w << n >> 32 & 0xffff;
-            c = w >> (48 - n) & 1;
-        } else {
-            res = w >> n & 0xffff;
-            c = w >> (n - 1) & 1;
-        }
-    } else if (left) {
-        res = a << n | b >> (bits - n);
-        c = a >> (bits - n) & 1;
-    } else {
-        res = a >> n | b << (bits - n);
-        c = a >> (n - 1) & 1;
-    }
-    res &= mask_of(size);
+    uint32_t fl = alu_shxd(in->op == OP_SHLD, size, &a, b, n,
+                           x86_cc_get(env));
     if (mem) {
-        stn(env, lin, res, size);
+        stn(env, lin, a, size);
     } else {
-        wr(env, in, 0, res);
+        wr(env, in, 0, a);
     }
-    shift_flags(env, res, size, c, ((res ^ a) >> (bits - 1)) & 1);
+    x86_cc_set(env, fl);
 }
 
 static void op_shiftx(Env *env, In in)
@@ -681,55 +603,36 @@ static void op_shiftx(Env *env, In in)
 /*
  * Multiplication and division.
  */
-static void mul_flags(Env *env, uint64_t low, unsigned size, bool over)
+static void mul(Env *env, In in, bool sign)
 {
-    env->cc_rec = CC_RES;
-    env->cc_res = sext(low, size);
-    env->cc_a = over ? FL_CF | FL_OF : 0;
+    unsigned size = insn_opnd_size(in, 0);
+    uint64_t lo = 0, hi = 0;
+    uint32_t fl = alu_mul(sign, size, env->regs[R_AX], rd(env, in, 0), &lo,
+                          &hi);
+
+    reg_set(env, R_AX, lo, MAX(size, 2));
+    if (size > 1) {
+        reg_set(env, R_DX, hi, size);
+    }
+    x86_cc_set(env, fl);
 }
 
 static void op_mul(Env *env, In in)
 {
-    unsigned size = insn_opnd_size(in, 0);
-    uint64_t b = rd(env, in, 0), a = reg_get(env, R_AX, size), lo, hi;
-
-    if (size == 1) {
-        lo = a * b;
-        reg_set(env, R_AX, lo, 2);
-        mul_flags(env, lo, 1, lo >> 8);
-        return;
-    }
-    unsigned __int128 p = (unsigned __int128)a * b;
-    lo = (uint64_t)p & mask_of(size);
-    hi = (uint64_t)(p >> (8 * size)) & mask_of(size);
-    reg_set(env, R_AX, lo, size);
-    reg_set(env, R_DX, hi, size);
-    mul_flags(env, lo, size, hi);
+    mul(env, in, false);
 }
 
 static void op_imul1(Env *env, In in)
 {
-    unsigned size = insn_opnd_size(in, 0);
-    int64_t b = sext(rd(env, in, 0), size);
-    int64_t a = sext(reg_get(env, R_AX, size), size);
-    __int128 p = (__int128)a * b;
-
-    if (size == 1) {
-        reg_set(env, R_AX, (uint64_t)p, 2);
-    } else {
-        reg_set(env, R_AX, (uint64_t)p, size);
-        reg_set(env, R_DX, (uint64_t)(p >> (8 * size)), size);
-    }
-    mul_flags(env, (uint64_t)p, size, p != sext((uint64_t)p, size));
+    mul(env, in, true);
 }
 
 static void imul_to(Env *env, In in, uint64_t a, uint64_t b)
 {
-    unsigned size = in->opsize;
-    __int128 p = (__int128)sext(a, size) * sext(b, size);
+    uint32_t fl = alu_bits(OP_IMUL2, in->opsize, &a, b, x86_cc_get(env));
 
-    wr(env, in, 0, (uint64_t)p);
-    mul_flags(env, (uint64_t)p, size, p != sext((uint64_t)p, size));
+    wr(env, in, 0, a);
+    x86_cc_set(env, fl);
 }
 
 static void op_imul2(Env *env, In in)
@@ -846,29 +749,16 @@ static void op_bt(Env *env, In in)
     flags_set(env, FL_CF, old >> n & 1 ? FL_CF : 0);
 }
 
-static void op_bsf(Env *env, In in)
+/* BSF and BSR of 0 change nothing, not even the upper half. */
+static void op_bits(Env *env, In in)
 {
-    uint64_t v = rd(env, in, 1);
+    uint64_t v = rd(env, in, 1), d = rd(env, in, 0);
+    uint32_t fl = alu_bits(in->op, in->opsize, &d, v, x86_cc_get(env));
 
-    if (v) {
-        wr(env, in, 0, in->op == OP_BSF ? __builtin_ctzll(v)
-                                        : 63 - __builtin_clzll(v));
+    if (v || (in->op != OP_BSF && in->op != OP_BSR)) {
+        wr(env, in, 0, d);
     }
-    flags_logic(env, v, in->opsize);
-}
-
-static void op_tzcnt(Env *env, In in)
-{
-    unsigned size = in->opsize;
-    uint64_t v = rd(env, in, 1), r;
-
-    if (in->op == OP_TZCNT) {
-        r = v ? (unsigned)__builtin_ctzll(v) : size * 8;
-    } else {
-        r = v ? (unsigned)__builtin_clzll(v) - (64 - size * 8) : size * 8;
-    }
-    wr(env, in, 0, r);
-    flags_set(env, FL_CF | FL_ZF, (v ? 0 : FL_CF) | (r ? 0 : FL_ZF));
+    x86_cc_set(env, fl);
 }
 
 static void op_popcnt(Env *env, In in)
@@ -892,54 +782,14 @@ static void op_bswap(Env *env, In in)
     }
 }
 
-static void bmi_flags(Env *env, uint64_t res, unsigned size, bool c)
-{
-    shift_flags(env, res, size, c, false);
-}
-
 static void op_bmi(Env *env, In in)
 {
-    unsigned size = insn_opnd_size(in, 0), bits = size * 8;
-    uint64_t a, b, r;
-    bool c = false;
+    bool last = in->op == OP_ANDN;
+    uint64_t s = rd(env, in, last ? 2 : 1), v = rd(env, in, last ? 1 : 2), d;
+    uint32_t fl = alu_bmi(in->op, insn_opnd_size(in, 0), &d, s, v);
 
-    switch (in->op) {
-    case OP_ANDN:
-        r = ~rd(env, in, 1) & rd(env, in, 2) & mask_of(size);
-        break;
-    case OP_BLSR:
-        a = rd(env, in, 1);
-        r = a & (a - 1);
-        c = a == 0;
-        break;
-    case OP_BLSMSK:
-        a = rd(env, in, 1);
-        r = (a ^ (a - 1)) & mask_of(size);
-        c = a == 0;
-        break;
-    case OP_BLSI:
-        a = rd(env, in, 1);
-        r = a & -a & mask_of(size);
-        c = a != 0;
-        break;
-    case OP_BZHI:
-        a = rd(env, in, 1);
-        b = rd(env, in, 2) & 0xff;
-        r = b < bits ? a & (BIT(b) - 1) : a;
-        c = b >= bits;
-        break;
-    default: /* BEXTR */
-        a = rd(env, in, 1);
-        b = rd(env, in, 2);
-        unsigned start = b & 0xff, len = b >> 8 & 0xff;
-        r = start < bits ? a >> start : 0;
-        if (len < 64) {
-            r &= BIT(len) - 1;
-        }
-        break;
-    }
-    wr(env, in, 0, r);
-    bmi_flags(env, r, size, c);
+    wr(env, in, 0, d);
+    x86_cc_set(env, fl);
 }
 
 static void op_pext(Env *env, In in)
@@ -2013,8 +1863,8 @@ X86OpFn *const x86_ops[OP_COUNT] = {
     [OP_RORX] = op_shiftx, [OP_MUL] = op_mul, [OP_IMUL1] = op_imul1,
     [OP_IMUL2] = op_imul2, [OP_IMUL3] = op_imul3, [OP_MULX] = op_mulx,
     [OP_DIV] = op_div, [OP_IDIV] = op_idiv, [OP_BT] = op_bt, [OP_BTS] = op_bt,
-    [OP_BTR] = op_bt, [OP_BTC] = op_bt, [OP_BSF] = op_bsf, [OP_BSR] = op_bsf,
-    [OP_TZCNT] = op_tzcnt, [OP_LZCNT] = op_tzcnt, [OP_POPCNT] = op_popcnt,
+    [OP_BTR] = op_bt, [OP_BTC] = op_bt, [OP_BSF] = op_bits, [OP_BSR] = op_bits,
+    [OP_TZCNT] = op_bits, [OP_LZCNT] = op_bits, [OP_POPCNT] = op_popcnt,
     [OP_BSWAP] = op_bswap, [OP_ANDN] = op_bmi, [OP_BLSR] = op_bmi,
     [OP_BLSMSK] = op_bmi, [OP_BLSI] = op_bmi, [OP_BZHI] = op_bmi,
     [OP_BEXTR] = op_bmi, [OP_PEXT] = op_pext, [OP_PDEP] = op_pext,

@@ -797,7 +797,10 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
     uint8_t mmdump[8];
     uint8_t d = insn->opnd[0];
     bool wide = INSN_L(insn) && (f->thunk[0][1] || f->thunk[1][1]);
+    /* CVTPI2PS and CVTPI2PD from memory leave x87 alone. */
     bool to_mem = false, mmx = f->kind == 'm';
+    bool over = mmx && (sr->fast != FAST_CVTPI ||
+                        OPND_FILE(insn->opnd[1]) != OPND_MEM);
     bool has_dst = row->access == ACC_W || row->access == ACC_RW;
     vaddr lin = 0;
     struct simd_call c = {
@@ -807,6 +810,9 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
         .mxcsr = *img32(env, XS_MXCSR), .mm_reg = mmdump, .mm_rm = mmdump,
     };
 
+    if (over) { /* what is pending comes before the operand's faults */
+        x87_check_pending(env);
+    }
     for (unsigned n = 0; n < 4; n++) {
         uint8_t file = OPND_FILE(insn->opnd[n]);
 
@@ -825,11 +831,8 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
     if (wide) {
         c.x0 = zeros;
     }
-    if (mmx) {
-        /* CVTPI2PS and CVTPI2PD from memory leave x87 alone. */
-        if (sr->fast != FAST_CVTPI || OPND_FILE(insn->opnd[1]) != OPND_MEM) {
-            mmx_enter(env);
-        }
+    if (over) {
+        x87_to_mmx(env);
     }
 
     for (unsigned n = 0; n < 4; n++) {
