@@ -417,6 +417,14 @@ static void unrealize(BusState *b, DeviceState *dev)
     ((SCSIDevice *)dev)->sinfo = NULL;
 }
 
+/* With room for one device, which the adapter makes itself. */
+static bool is_full(BusState *b)
+{
+    const SCSIBusOps *ops = ((SCSIBus *)b)->ops;
+
+    return !ops->max_target && !ops->max_lun && !list_empty(&b->devices);
+}
+
 static char *dev_path(DeviceState *dev)
 {
     SCSIDevice *d = (SCSIDevice *)dev;
@@ -452,6 +460,7 @@ static const BusInfo scsi_bus_info = {
     .pre_realize = pre_realize,
     .post_realize = post_realize,
     .unrealize = unrealize,
+    .is_full = is_full,
     .dev_path = dev_path,
     .fw_dev_path = fw_dev_path,
 };

@@ -701,7 +701,7 @@ static bool check_props(SCSIDisk *s, Error **errp)
         }
         s->conf.blk = blk_new("", 0, BLK_PERM_ALL);
     }
-    if (!s->is_cd && !blk_is_inserted(s->conf.blk)) {
+    if (!lockable(s) && !blk_is_inserted(s->conf.blk)) {
         error_setg(errp, "Device needs media, but drive is empty");
         return false;
     }
@@ -736,7 +736,7 @@ static bool realize(SCSIDisk *s, Error **errp)
     if (!blk_conf_realize(&s->conf,
                           s->is_cd || blk_is_read_only(s->conf.blk),
                           !s->is_cd, name,
-                          s->is_cd ? &scsi_cd_dev_ops : &hd_dev_ops, s,
+                          lockable(s) ? &scsi_cd_dev_ops : &hd_dev_ops, s,
                           errp)) {
         return false;
     }
@@ -860,6 +860,22 @@ static const DeviceInfo infos[] = {
     SCSI_DISK("scsi-hd", "virtual SCSI disk", hd_realize, hd_props),
     SCSI_DISK("scsi-cd", "virtual SCSI CD-ROM", cd_realize, cd_props),
 };
+
+bool scsi_bus_add_drive(SCSIBus *bus, BlockConf *conf, bool removable,
+                        int32_t bootindex, Error **errp)
+{
+    DriveInfo *di = drive_by_blk(conf->blk);
+    DeviceState *dev = device_new(di && di->is_cdrom ? "scsi-cd" : "scsi-hd");
+    SCSIDisk *s = (SCSIDisk *)dev;
+
+    s->conf = *conf;
+    conf->blk = NULL;
+    conf->serial = NULL;
+    s->removable = removable;
+    dev->bootindex = bootindex;
+    object_add_child_indexed(&bus->bus.obj, "legacy", &dev->obj);
+    return device_realize(dev, &bus->bus, errp);
+}
 
 static void scsi_disk_register(void)
 {

@@ -197,6 +197,9 @@ enum { BIOS_TRANS_AUTO, BIOS_TRANS_NONE, BIOS_TRANS_LBA, BIOS_TRANS_LARGE,
        BIOS_TRANS_RECHS };
 extern const PropertyInfo prop_on_error, prop_bios_chs_trans;
 #define PROP_BLOCK_CONF(S, f) \
+    PROP_BLOCK_CONF_NO_SERIAL(S, f), \
+    PROP_STR("serial", S, f.serial)
+#define PROP_BLOCK_CONF_NO_SERIAL(S, f) \
     PROP_DRIVE("drive", S, f.blk), \
     PROP_SIZE32("logical_block_size", S, f.logical_block_size, 0), \
     PROP_SIZE32("physical_block_size", S, f.physical_block_size, 0), \
@@ -206,8 +209,7 @@ extern const PropertyInfo prop_on_error, prop_bios_chs_trans;
     PROP_ON_OFF_AUTO("write-cache", S, f.write_cache, ON_OFF_AUTO_AUTO), \
     PROP_BOOL("share-rw", S, f.share_rw, false), \
     PROP_("rerror", S, f.rerror, int32_t, prop_on_error, BLK_ON_ERROR_AUTO), \
-    PROP_("werror", S, f.werror, int32_t, prop_on_error, BLK_ON_ERROR_AUTO), \
-    PROP_STR("serial", S, f.serial)
+    PROP_("werror", S, f.werror, int32_t, prop_on_error, BLK_ON_ERROR_AUTO)
 /* Checks the properties against the drive and applies them: block sizes,
  * permissions (@read_only: the device never writes; @resizable: it copes with
  * a new size), error policy, write cache.  @qdev and @ops: blk_attach_dev(). */

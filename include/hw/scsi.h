@@ -103,6 +103,10 @@ struct SCSIBus {
 /* @name NULL: by the parent's id or "scsi.0". */
 SCSIBus *scsi_bus_new(DeviceState *parent, const char *name,
                       const SCSIBusOps *ops, void *opaque);
+/* The one disk of an adapter that is itself the user's device (USB storage):
+ * takes @conf's drive and strings over.  Its path is the bus's "legacy[0]". */
+bool scsi_bus_add_drive(SCSIBus *bus, BlockConf *conf, bool removable,
+                        int32_t bootindex, Error **errp);
 /* The device; NULL if there is none.  lun UINT32_MAX: any of the target. */
 SCSIDevice *scsi_device_find(SCSIBus *bus, uint32_t channel, uint32_t id,
                              uint32_t lun);
