@@ -1,61 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The interpreter: lazy flags, addresses, threaded dispatch of decoded
- * blocks, and the loop around them that takes interrupts and exceptions.
- *
- *   x86_interp_run: events -> block_get/jump cache -> run() ... -> events
+ * The interpreter: threaded dispatch of decoded blocks.
  *
  * run() goes from block to block without leaving while exit_req is 0; block
- * ends look.  Instructions of CLASS_END come back to the loop.  Frequent
- * forms have a label each (h_*), the rest calls x86_ops[].
+ * ends look.  Instructions of CLASS_END come back to the loop around it
+ * (interp-loop.c).  Frequent forms have a label each (h_*), the rest calls
+ * x86_ops[].
  */
 #include "osdep.h"
 #include "host-alu.h"
 #include "jit.h"
 #include "util/log.h"
-
-/*
- * Flags.
- */
-uint32_t x86_cc_get(const CPUX86State *env)
-{
-    uint64_t a = env->cc_a, b = env->cc_b, r = env->cc_res, cov, over;
-    uint32_t fl;
-
-    if (env->cc_rec == CC_FLAGS) {
-        return (uint32_t)a;
-    }
-    fl = (r ? 0 : FL_ZF) | ((int64_t)r < 0 ? FL_SF : 0) |
-         (__builtin_parity(r & 0xff) ? 0 : FL_PF);
-    switch (env->cc_rec) {
-    case CC_LOGIC:
-        return fl;
-    case CC_ADD:
-    case CC_ADC:
-        cov = (a & b) | ((a | b) & ~r);
-        over = (a ^ r) & (b ^ r);
-        break;
-    case CC_SUB:
-    case CC_SBB:
-        cov = (~a & b) | ((~a | b) & r);
-        over = (a ^ b) & (a ^ r);
-        break;
-    case CC_INC:
-        cov = a & ~r;
-        fl |= (a ^ r) & 0x10 ? FL_AF : 0;
-        /* Overflow only from the largest positive number. */
-        fl |= (int64_t)a >= 0 && (int64_t)r < 0 ? FL_OF : 0;
-        return fl | (b ? FL_CF : 0);
-    case CC_DEC:
-        fl |= (a ^ r) & 0x10 ? FL_AF : 0;
-        fl |= (int64_t)a < 0 && (int64_t)r >= 0 ? FL_OF : 0;
-        return fl | (b ? FL_CF : 0);
-    default:
-        return fl | (uint32_t)a;
-    }
-    return fl | (cov >> 63 ? FL_CF : 0) | (cov & 8 ? FL_AF : 0) |
-           (over >> 63 ? FL_OF : 0);
-}
 
 static inline bool cc_cf(const CPUX86State *env)
 {
@@ -75,39 +30,6 @@ static inline bool cc_cf(const CPUX86State *env)
     default:
         return x86_cc_get(env) & FL_CF;
     }
-}
-
-bool x86_cond(const CPUX86State *env, unsigned cc)
-{
-    uint32_t fl = x86_cc_get(env);
-    bool v;
-
-    switch (cc >> 1) {
-    case 0:
-        v = fl & FL_OF;
-        break;
-    case 1:
-        v = fl & FL_CF;
-        break;
-    case 2:
-        v = fl & FL_ZF;
-        break;
-    case 3:
-        v = fl & (FL_CF | FL_ZF);
-        break;
-    case 4:
-        v = fl & FL_SF;
-        break;
-    case 5:
-        v = fl & FL_PF;
-        break;
-    case 6:
-        v = !(fl & FL_SF) != !(fl & FL_OF);
-        break;
-    default:
-        v = (fl & FL_ZF) || !(fl & FL_SF) != !(fl & FL_OF);
-    }
-    return v ^ (cc & 1);
 }
 
 /* The frequent cases of x86_cond() without the whole image. */
@@ -163,89 +85,6 @@ static inline bool cond(const CPUX86State *env, unsigned cc)
         }
     }
     return x86_cond(env, cc);
-}
-
-/*
- * Where the running instruction is.
- */
-uint64_t x86_cur_rip(const CPUX86State *env)
-{
-    const struct insn *in = env->cur;
-    uint64_t rip;
-
-    if (!in) {
-        return env->rip;
-    }
-    rip = env->r[INSN_RIP] + INSN_POS(in);
-    return env->code64 ? rip : (uint32_t)rip;
-}
-
-uint64_t x86_next_rip(const CPUX86State *env)
-{
-    const struct insn *in = env->cur;
-    uint64_t rip;
-
-    if (!in) {
-        return env->rip;
-    }
-    rip = env->r[INSN_RIP] + INSN_NEXT(in);
-    return env->code64 ? rip : (uint32_t)rip;
-}
-
-bool x86_cur_is_stack(CPUX86State *env)
-{
-    const struct insn *in = env->cur;
-
-    if (!in) {
-        return false;
-    }
-    switch (in->op) {
-    case OP_PUSH:
-    case OP_POP:
-    case OP_CALL:
-    case OP_RET:
-    case OP_LEAVE:
-    case OP_ENTER:
-    case OP_PUSHF:
-    case OP_POPF:
-    case OP_IRET:
-        return true;
-    }
-    return in->seg == R_SS;
-}
-
-uint64_t x86_insn_ea(CPUX86State *env, const struct insn *in)
-{
-    uint64_t ea = (int64_t)in->disp;
-
-    if (in->base == INSN_RIP) {
-        ea += env->r[INSN_RIP] + INSN_NEXT(in);
-    } else {
-        ea += env->r[in->base] + (env->r[in->index] << in->scale);
-    }
-    ea += env->ea_bias;
-    return in->addrsize == 8 ? ea
-         : in->addrsize == 4 ? (uint32_t)ea
-                             : ea & 0xffff;
-}
-
-vaddr x86_ea_lin(CPUX86State *env, const struct insn *in, uint64_t ea,
-                 unsigned size, bool write)
-{
-    if (env->code64) {
-        /* A non-canonical one misses the TLB and is found there. */
-        return in->seg >= R_FS ? ea + env->seg_base[in->seg] : ea;
-    }
-    if (write && in->seg == R_CS) { /* may be flat, never writable */
-        return x86_seg_lin_slow(env, R_CS, ea, size, true);
-    }
-    return x86_seg_lin(env, in->seg, ea, size, write);
-}
-
-vaddr x86_insn_lin(CPUX86State *env, const struct insn *in, unsigned size,
-                   bool write)
-{
-    return x86_ea_lin(env, in, x86_insn_ea(env, in), size, write);
 }
 
 /*
@@ -1125,6 +964,16 @@ init:
 #pragma GCC diagnostic pop
 #endif
 
+void interp_init_labels(void)
+{
+    run(NULL, NULL, false);
+}
+
+void interp_run_block(CPUX86State *env, struct block *b, bool once)
+{
+    run(env, b, once);
+}
+
 void interp_one(CPUX86State *env, const struct insn *in, uint64_t rip)
 {
     struct {
@@ -1141,254 +990,4 @@ void interp_one(CPUX86State *env, const struct insn *in, uint64_t rip)
     one.b.n = 1;
     env->rip = rip;
     run(env, &one.b, true);
-}
-
-void x86_interp_init(CPUX86State *env, uint64_t cache_bytes)
-{
-    static gsize once;
-
-    if (g_once_init_enter(&once)) {
-        run(NULL, NULL, false);
-        g_once_init_leave(&once, 1);
-    }
-    blocks_init(env, cache_bytes);
-    env->exc.vector = env->exc.delivering = -1;
-}
-
-void x86_interp_destroy(CPUX86State *env)
-{
-    blocks_destroy(env);
-}
-
-void x86_guest_reenter(CPUX86State *env)
-{
-    cpu_guest_enter(&env->cpu->parent);
-    if (unlikely(atomic_load(&env->tlb_flush_req))) {
-        x86_tlb_serve_requests(env);
-    }
-}
-
-void x86_exclusive_begin(CPUX86State *env)
-{
-    cpu_guest_leave(&env->cpu->parent);
-    env->exclusive_bql = !bql_locked();
-    if (env->exclusive_bql) {
-        bql_lock();
-    }
-    cpu_exclusive_begin();
-    env->exclusive = true;
-}
-
-void x86_exclusive_end(CPUX86State *env)
-{
-    env->exclusive = false;
-    cpu_exclusive_end();
-    if (env->exclusive_bql) {
-        bql_unlock();
-    }
-    x86_guest_reenter(env);
-}
-
-/* Instruction breakpoints of DR7 (bits of DR6), or -1 for gdb's. */
-static int code_breakpoint(CPUX86State *env)
-{
-    vaddr lin = env->rip + (env->code64 ? 0 : env->x.seg[R_CS].base);
-    int bits = 0;
-
-    /* A step from a breakpoint's address passes it. */
-    for (guint i = 0; env->gdb_bp && !env->cpu->parent.singlestep &&
-                      i < env->gdb_bp->len; i++) {
-        if (g_array_index(env->gdb_bp, vaddr, i) == lin) {
-            return -1;
-        }
-    }
-    if (env->eflags_sys & FL_RF) {
-        return 0;
-    }
-    for (int i = 0; i < 4; i++) {
-        if ((env->x.dr[7] >> (2 * i) & 3) &&
-            !(env->x.dr[7] >> (16 + 4 * i) & 3) && env->x.dr[i] == lin) {
-            bits |= 1 << i;
-        }
-    }
-    return bits;
-}
-
-/* One instruction with everything a block does not know.  True: for gdb. */
-static bool run_single(CPUX86State *env)
-{
-    bool tf = env->eflags_sys & FL_TF;
-    uint8_t shadow = env->x.shadow;
-
-    if (env->debug_single) {
-        int bp = code_breakpoint(env);
-        if (bp < 0 && !env->cpu->parent.bp_pass) {
-            env->cpu->parent.bp_pass = true;
-            return true;
-        }
-        bp = MAX(bp, 0);
-        /* Intel's are silent in the shadow of a load of SS. */
-        if (bp && (!(shadow & 2) || env->cpu->amd)) {
-            x86_raise_db(env, bp);
-        }
-    }
-    env->cpu->parent.bp_pass = false;
-    env->x.shadow = 0;
-    env->watch_hit = 0;
-    struct block *b = block_one(env);
-    switch (b->insn[0].op) {
-    case OP_SYSCALL:
-    case OP_SYSRET:
-    case OP_INT: /* these clear TF, and step no more */
-    case OP_INT3:
-    case OP_INT1:
-        tf = false;
-        break;
-    case OP_INTO:
-        tf = tf && !(x86_cc_get(env) & FL_OF);
-        break;
-    }
-    run(env, b, true);
-    if (env->x.shadow == shadow) {
-        env->x.shadow = 0; /* a second STI in a row does not extend it */
-    }
-    if (b->insn[0].op != OP_IRET) { /* its RF is for the next one */
-        env->eflags_sys &= ~FL_RF;
-    }
-    x86_update_mode(env);
-    /*
-     * The trap after it.  A load of SS holds data breakpoints back for one
-     * instruction and swallows the step; SYSCALL and SYSRET step by the TF
-     * they leave (x86_syscall).
-     */
-    uint64_t hits = env->watch_hit;
-    env->watch_hit = 0;
-    if (env->x.shadow & 2) {
-        env->x.pending_db |= hits;
-    } else {
-        hits |= env->x.pending_db | (tf ? BIT(14) : 0);
-        env->x.pending_db = 0;
-        if (hits) {
-            env->halt_pending = false;
-            x86_raise_db(env, hits);
-        }
-    }
-    return env->cpu->parent.singlestep;
-}
-
-VCPUExit x86_interp_run(CPUX86State *env)
-{
-    CPUState *cs = &env->cpu->parent;
-    volatile VCPUExit ret = VCPU_EXIT_NONE;
-    sigjmp_buf jb;
-
-    x86_guest_reenter(env);
-    env->unwind = &jb;
-    env->exc.delivering = -1;
-    if (sigsetjmp(jb, 0)) {
-        env->ea_bias = 0;
-    }
-    env->cur = NULL;
-    env->brk = false;
-    if (env->exc.vector >= 0) {
-        if (!x86_deliver_exception(env)) {
-            cpu_guest_leave(cs);
-            return VCPU_EXIT_SHUTDOWN;
-        }
-        if (unlikely(cs->singlestep)) { /* a step ends at the handler */
-            cpu_guest_leave(cs);
-            return VCPU_EXIT_DEBUG;
-        }
-    }
-    for (;;) {
-        env->cur = NULL;
-        env->brk = false;
-        if (unlikely(atomic_load_explicit(&env->exit_req,
-                                          memory_order_relaxed))) {
-            atomic_exchange(&env->exit_req, 0);
-            bool leave = cpu_guest_must_leave(cs);
-            if (atomic_load(&env->tlb_flush_req)) {
-                x86_tlb_serve_requests(env);
-            }
-            if (leave) {
-                x86_request_exit(env);
-                break;
-            }
-        }
-        if (unlikely(env->gdb_watch_type)) {
-            ret = VCPU_EXIT_DEBUG;
-            break;
-        }
-        if (unlikely(atomic_load_explicit(&cs->interrupt_request,
-                                          memory_order_relaxed)) ||
-            unlikely(env->x.pending_db)) {
-            cpu_guest_leave(cs);
-            bool took = x86_service_events(env);
-            x86_guest_reenter(env);
-            if (took) {
-                env->halt_pending = false;
-                continue;
-            }
-        }
-        if (unlikely(env->halt_pending)) {
-            env->halt_pending = false;
-            env->x.shadow = 0;
-            cs->halted = true;
-        }
-        if (unlikely(cs->halted)) {
-            ret = VCPU_EXIT_HALTED;
-            break;
-        }
-        if (unlikely(env->watch_hit)) {
-            uint64_t bits = env->watch_hit;
-            env->watch_hit = 0;
-            x86_raise_db(env, bits);
-        }
-        if (unlikely(env->single_only) || unlikely(env->x.shadow) ||
-            unlikely(env->one_insn)) {
-            if (run_single(env)) {
-                ret = VCPU_EXIT_DEBUG;
-                break;
-            }
-            continue;
-        }
-        vaddr lin = env->rip + env->seg_base[R_CS];
-        struct jce *j = &env->jc[(lin ^ lin >> 8) & (JC_SIZE - 1)];
-        struct block *b;
-        if (likely(j->tag == (lin ^ env->jc_gen)) &&
-            likely(j->blk->gen == atomic_load(j->blk->gen_ptr))) {
-            b = j->blk;
-        } else {
-            b = block_get(env);
-            if (likely(b->gen_ptr)) {
-                j->tag = lin ^ env->jc_gen;
-                j->blk = b;
-            }
-        }
-        if (log_enabled(LOG_TB_CPU | LOG_EXEC)) {
-            if (log_enabled(LOG_EXEC)) {
-                log_printf("Trace %d: [%016" PRIx64 "]\n", cs->cpu_index, lin);
-            }
-            if (log_enabled(LOG_TB_CPU)) {
-                GString *s = g_string_new(NULL);
-                x86_env_to_regs(env);
-                x86_dump_regs(env, s, false);
-                log_printf("%s", s->str);
-                g_string_free(s, TRUE);
-            }
-            run(env, b, true);
-            continue;
-        }
-        bool once = b->gen_ptr == NULL;
-        if (env->jit) {
-            enum jit_ran ran = jit_run(env, b);
-            if (ran == JIT_RAN) {
-                continue;
-            }
-            once |= ran == JIT_COLD;
-        }
-        run(env, b, once);
-    }
-    cpu_guest_leave(cs);
-    return ret;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between the interpreter's files: blocks.c, interp.c, ops.c. */
+/* Between the interpreter's files: blocks.c, interp*.c, insn-state.c, ops*.c. */
 #ifndef I386_INTERP_H
 #define I386_INTERP_H
 
@@ -51,7 +51,11 @@ struct block *block_one(CPUX86State *env);
 /* A kept block for RAM offset @ram that is valid, or NULL. */
 struct block *block_peek(CPUX86State *env, uint64_t ram, uint32_t key);
 
-/* interp.c: executes @in, which is at @rip; env->rip is then the next one's.*/
+/* interp.c: @b and what follows it; @once: only @b. */
+void interp_run_block(CPUX86State *env, struct block *b, bool once);
+/* Once per process, before the first block is made. */
+void interp_init_labels(void);
+/* Executes @in, which is at @rip; env->rip is then the next one's.*/
 void interp_one(CPUX86State *env, const struct insn *in, uint64_t rip);
 /* Picks the handler. */
 void interp_specialize(CPUX86State *env, struct insn *in);
