@@ -6,9 +6,9 @@
 #include "e1000-regs.h"
 #include "frame.h"
 #include "hw/pci.h"
+#include "microwire.h"
 
 #define R(x) ((x) / 4)
-enum { EEPROM_WORDS = 64 };
 
 /* A transmit context, as its descriptor sets it. */
 typedef struct TxContext {
@@ -26,13 +26,8 @@ typedef struct E1000State {
     /* Guest-visible state. */
     uint32_t reg[REG_END / 4];
     uint16_t phy[32];
-    uint16_t eeprom[EEPROM_WORDS];
+    Microwire eeprom;
     uint32_t io_addr;
-    /* Microwire: bits shifted in since CS rose, the word shifted out. */
-    uint32_t ee_in;
-    uint16_t ee_out;
-    uint8_t ee_in_bits, ee_out_bits;
-    bool ee_writable, ee_sk, ee_cs;
     TxContext ctx, tso; /* of checksums, of segmentation */
     uint8_t tx_popts;
     bool tx_tse, tx_vlan;

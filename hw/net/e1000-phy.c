@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * e1000: the link, the PHY (Marvell 88E1011: 8254x manual, 13.4.16 on) and the
- * EEPROM, by EERD and by its wires (EECD; 93C46: NM93C46 data sheet).
+ * EEPROM, by EERD and by its wires (EECD).
  */
 #include "osdep.h"
 #include "e1000-int.h"
@@ -129,90 +129,40 @@ void e1000_mdic_write(E1000State *s, uint32_t v)
 void e1000_eeprom_fill(E1000State *s)
 {
     const PCIDeviceInfo *pi = &model_of(s)->pci;
-    uint16_t sum = 0;
+    uint16_t *word = s->eeprom.word, sum = 0;
 
-    memset(s->eeprom, 0, sizeof(s->eeprom));
+    s->eeprom = (Microwire){ .out = true };
     for (unsigned i = 0; i < 3; i++) {
-        s->eeprom[i] = s->conf.mac.a[2 * i] | s->conf.mac.a[2 * i + 1] << 8;
+        word[i] = s->conf.mac.a[2 * i] | s->conf.mac.a[2 * i + 1] << 8;
     }
-    s->eeprom[0x08] = 0xffff; /* PBA: none */
-    s->eeprom[0x09] = 0xffff;
-    s->eeprom[0x0a] = 0x4008; /* initialization control 1: signature */
-    s->eeprom[0x0b] = PCI_SUBDEVICE_QEMU;
-    s->eeprom[0x0c] = PCI_VENDOR_REDHAT_QUMRANET;
-    s->eeprom[0x0d] = pi->device_id;
-    s->eeprom[0x0e] = pi->vendor_id;
-    s->eeprom[0x0f] = 0x2580; /* initialization control 2 */
-    for (unsigned i = 0; i < EEPROM_WORDS - 1; i++) {
-        sum += s->eeprom[i];
+    word[0x08] = 0xffff; /* PBA: none */
+    word[0x09] = 0xffff;
+    word[0x0a] = 0x4008; /* initialization control 1: signature */
+    word[0x0b] = PCI_SUBDEVICE_QEMU;
+    word[0x0c] = PCI_VENDOR_REDHAT_QUMRANET;
+    word[0x0d] = pi->device_id;
+    word[0x0e] = pi->vendor_id;
+    word[0x0f] = 0x2580; /* initialization control 2 */
+    for (unsigned i = 0; i < MICROWIRE_WORDS - 1; i++) {
+        sum += word[i];
     }
-    s->eeprom[EEPROM_WORDS - 1] = EEPROM_SUM - sum;
-}
-
-/* 93C46: start bit, two bits of operation, six of address; data. */
-static void eeprom_command(E1000State *s)
-{
-    unsigned addr = s->ee_in & 0x3f, op = s->ee_in >> 6 & 3;
-
-    if (s->ee_in_bits == 9) {
-        if (op == 2) { /* read: a zero bit comes first */
-            s->ee_out = s->eeprom[addr];
-            s->ee_out_bits = 16;
-        } else if (op == 0 && addr >> 4 == 3) {
-            s->ee_writable = true;
-        } else if (op == 0 && addr >> 4 == 0) {
-            s->ee_writable = false;
-        } else if (op == 3 && s->ee_writable) {
-            s->eeprom[addr] = 0xffff;
-        }
-    } else if (s->ee_in_bits == 25 && (s->ee_in >> 22 & 3) == 1 &&
-               s->ee_writable) {
-        s->eeprom[s->ee_in >> 16 & 0x3f] = s->ee_in;
-    }
+    word[MICROWIRE_WORDS - 1] = EEPROM_SUM - sum;
 }
 
 void e1000_eecd_write(E1000State *s, uint32_t v)
 {
     uint32_t keep = EECD_SK | EECD_CS | EECD_DI | 0x30 | EECD_REQ;
-    bool sk = v & EECD_SK, cs = v & EECD_CS;
 
-    s->reg[R(EECD)] = (v & keep) | EECD_DO;
-    if (!cs || !s->ee_cs) { /* deselected, or a new command */
-        s->ee_in = s->ee_in_bits = s->ee_out_bits = 0;
-        s->ee_out = 0xffff;
-    }
-    if (cs && sk && !s->ee_sk) {
-        if (s->ee_out_bits) {
-            s->ee_out_bits--;
-        } else if (s->ee_in_bits || v & EECD_DI) {
-            s->ee_in = s->ee_in << 1 | !!(v & EECD_DI);
-            if (s->ee_in_bits < 25) {
-                s->ee_in_bits++;
-            }
-            eeprom_command(s);
-        }
-    }
-    s->ee_sk = sk;
-    s->ee_cs = cs;
+    s->reg[R(EECD)] = v & keep;
+    microwire_drive(&s->eeprom, v & EECD_CS, v & EECD_SK, v & EECD_DI);
 }
 
 uint32_t e1000_eecd_read(E1000State *s)
 {
-    uint32_t v = s->reg[R(EECD)] & ~EECD_DO;
+    uint32_t v = s->reg[R(EECD)];
 
-    v |= EECD_PRES;
-    if (v & EECD_REQ) {
-        v |= EECD_GNT;
-    }
-    /* While data shifts out: its top bit, else ready (1). */
-    if (s->ee_in_bits == 9 && (s->ee_in >> 6 & 3) == 2) {
-        if (s->ee_out_bits < 16 && s->ee_out >> s->ee_out_bits & 1) {
-            v |= EECD_DO;
-        }
-    } else {
-        v |= EECD_DO;
-    }
-    return v;
+    return v | EECD_PRES | (v & EECD_REQ ? EECD_GNT : 0) |
+           (s->eeprom.out ? EECD_DO : 0);
 }
 
 void e1000_eerd_write(E1000State *s, uint32_t v)
@@ -224,6 +174,6 @@ void e1000_eerd_write(E1000State *s, uint32_t v)
         return;
     }
     s->reg[R(EERD)] = (v & 0xff00) | EERD_DONE |
-                      (uint32_t)(addr < EEPROM_WORDS ? s->eeprom[addr] : 0)
+                      (uint32_t)(addr < MICROWIRE_WORDS ? s->eeprom.word[addr] : 0)
                           << 16;
 }

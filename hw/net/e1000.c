@@ -101,9 +101,7 @@ static void e1000_chip_reset(E1000State *s)
     s->tx_vlan_tag = 0;
     s->itr_next = 0;
     s->rx_deadline = s->tx_deadline = -1;
-    s->ee_in = s->ee_in_bits = s->ee_out_bits = 0;
-    s->ee_out = 0xffff;
-    s->ee_writable = s->ee_sk = s->ee_cs = false;
+    microwire_drive(&s->eeprom, false, false, false);
     s->io_addr = 0;
     s->reg[R(CTRL)] = 0x00140241; /* full duplex, link up, 1000, pins 0 and 2 */
     s->reg[R(STATUS)] = STATUS_FD | STATUS_SPEED_1000 | STATUS_ASDV_1000;
@@ -413,9 +411,8 @@ static bool e1000_post_load(void *opaque, int version, Error **errp)
     E1000State *s = opaque;
     NetClient *nc = nic_queue(s->nic, 0);
 
-    if (s->tx_len > NIC_TX_MAX || s->ee_out_bits > 16 || s->ee_in_bits > 25) {
-        error_setg(errp, "e1000: transmit length %u or EEPROM state out of "
-                         "range", s->tx_len);
+    if (s->tx_len > NIC_TX_MAX) {
+        error_setg(errp, "e1000: transmit length %u out of range", s->tx_len);
         return false;
     }
     /* The cable is this host's. */
@@ -447,15 +444,8 @@ static const VMStateField e1000_fields[] = {
     VMSTATE_PCI_DEVICE(pci, E1000State),
     VMSTATE_UINT32_ARRAY(reg, E1000State, REG_END / 4),
     VMSTATE_UINT16_ARRAY(phy, E1000State, 32),
-    VMSTATE_UINT16_ARRAY(eeprom, E1000State, EEPROM_WORDS),
+    VMSTATE_STRUCT(eeprom, E1000State, Microwire, vmstate_microwire),
     VMSTATE_UINT32(io_addr, E1000State),
-    VMSTATE_UINT32(ee_in, E1000State),
-    VMSTATE_UINT16(ee_out, E1000State),
-    VMSTATE_UINT8(ee_in_bits, E1000State),
-    VMSTATE_UINT8(ee_out_bits, E1000State),
-    VMSTATE_BOOL(ee_writable, E1000State),
-    VMSTATE_BOOL(ee_sk, E1000State),
-    VMSTATE_BOOL(ee_cs, E1000State),
     VMSTATE_STRUCT(ctx, E1000State, TxContext, vmstate_tx_context),
     VMSTATE_STRUCT(tso, E1000State, TxContext, vmstate_tx_context),
     VMSTATE_UINT8(tx_popts, E1000State),
