@@ -71,12 +71,8 @@ static char *line_get(Line *l)
     return text;
 }
 
-static void line_put(Line *l, const char *text)
+static void line_send(Line *l, const char *p, size_t left)
 {
-    g_autofree char *all = g_strconcat(text, "\n", NULL);
-    const char *p = all;
-    size_t left = strlen(all);
-
     while (left) {
         ssize_t n = RETRY_ON_EINTR(send(l->fd, p, left, MSG_NOSIGNAL));
         if (n < 0) {
@@ -87,16 +83,16 @@ static void line_put(Line *l, const char *text)
     }
 }
 
-/* The text after "OK"; g_free. */
-static char *request(QTestState *s, const char *fmt, ...) PRINTF(2, 3);
-static char *request(QTestState *s, const char *fmt, ...)
+static void line_put(Line *l, const char *text)
 {
-    va_list ap;
+    g_autofree char *all = g_strconcat(text, "\n", NULL);
 
-    va_start(ap, fmt);
-    g_autofree char *text = g_strdup_vprintf(fmt, ap);
-    va_end(ap);
-    line_put(&s->qtest, text);
+    line_send(l, all, strlen(all));
+}
+
+/* The next answer's text after "OK"; g_free. */
+static char *answer(QTestState *s, const char *to)
+{
     for (;;) {
         g_autofree char *line = line_get(&s->qtest);
         int n;
@@ -108,9 +104,29 @@ static char *request(QTestState *s, const char *fmt, ...)
         } else if (g_str_has_prefix(line, "OK")) {
             return g_strdup(g_strchug(line + 2));
         } else {
-            g_error("qtest request '%.80s': %s", text, line);
+            g_error("qtest request '%.80s': %s", to, line);
         }
     }
+}
+
+void qtest_burst(QTestState *s, const GString *lines, unsigned n)
+{
+    line_send(&s->qtest, lines->str, lines->len);
+    while (n--) {
+        g_free(answer(s, "of a burst"));
+    }
+}
+
+static char *request(QTestState *s, const char *fmt, ...) PRINTF(2, 3);
+static char *request(QTestState *s, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    g_autofree char *text = g_strdup_vprintf(fmt, ap);
+    va_end(ap);
+    line_put(&s->qtest, text);
+    return answer(s, text);
 }
 
 static void order(QTestState *s, const char *text)

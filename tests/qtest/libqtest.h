@@ -35,6 +35,10 @@ void memread(QTestState *s, uint64_t addr, void *buf, size_t len);
 void memwrite(QTestState *s, uint64_t addr, const void *buf, size_t len);
 void qmemset(QTestState *s, uint64_t addr, uint8_t byte, size_t len);
 
+/* Sends @n requests, a line each, and waits for as many answers, whose values
+ * are lost: for fuzzers, which have many. */
+void qtest_burst(QTestState *s, const GString *lines, unsigned n);
+
 /* Virtual time, ns; the new time. */
 int64_t clock_step_next(QTestState *s);
 int64_t clock_step(QTestState *s, int64_t ns);

@@ -1,99 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/*
- * Network cards by their registers; the far end of the cable is this test
- * (-netdev stream).  And random registers, descriptors and frames: NIC_OPS
- * sets how many operations (default 3000), NIC_SEED the sequence.
- */
+/* rtl8139 and e1000 by their registers; tests/fuzz/fuzz-nic.c is less kind. */
 #include "osdep.h"
-#include "libqtest.h"
-#include <sys/socket.h>
-#include <sys/un.h>
+#include "nic-lib.h"
 
-#define MMIO  0xe0000000u
-#define PORT  0xc000
-#define SLOT  4
-
-typedef struct Nic {
-    QTestState *qts;
-    int sock;
-    char *dir;
-} Nic;
-
-static uint32_t cfg(unsigned reg)
-{
-    return 0x80000000u | SLOT << 11 | reg;
-}
-
-static Nic nic_start(const char *model)
-{
-    Nic n = { .dir = g_dir_make_tmp("nic-XXXXXX", NULL) };
-    g_autofree char *path = g_build_filename(n.dir, "s", NULL);
-    struct sockaddr_un un = { .sun_family = AF_UNIX };
-    struct timeval limit = { .tv_sec = 20 };
-
-    n.qts = qtest_init("-M pc -m 16M -nodefaults -display none "
-                       "-netdev stream,id=n,server=on,addr.type=unix,"
-                       "addr.path=%s -device %s,netdev=n,addr=%u,romfile=,"
-                       "mac=52:54:00:12:34:56", path, model, SLOT);
-    g_strlcpy(un.sun_path, path, sizeof(un.sun_path));
-    n.sock = socket(AF_UNIX, SOCK_STREAM, 0);
-    g_assert_cmpint(connect(n.sock, (struct sockaddr *)&un, sizeof(un)), ==,
-                    0);
-    setsockopt(n.sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    qobject_unref(qmp_wait_event(n.qts, "NETDEV_STREAM_CONNECTED"));
-    return n;
-}
-
-/* BARs (memory at MMIO, ports at PORT) and bus mastering. */
-static void nic_enable(Nic *n, unsigned mem_bar, unsigned io_bar)
-{
-    outl(n->qts, 0xcf8, cfg(0x10 + 4 * mem_bar));
-    outl(n->qts, 0xcfc, MMIO);
-    outl(n->qts, 0xcf8, cfg(0x10 + 4 * io_bar));
-    outl(n->qts, 0xcfc, PORT);
-    outl(n->qts, 0xcf8, cfg(4));
-    outw(n->qts, 0xcfc, 7);
-}
-
-static void nic_stop(Nic *n)
-{
-    close(n->sock);
-    qtest_quit(n->qts);
-    rmdir(n->dir);
-    g_free(n->dir);
-}
-
-static void wire_send(Nic *n, const uint8_t *f, uint32_t len)
-{
-    uint8_t hdr[4] = { len >> 24, len >> 16, len >> 8, len };
-
-    g_assert_cmpint(send(n->sock, hdr, 4, 0), ==, 4);
-    g_assert_cmpint(send(n->sock, f, len, 0), ==, len);
-}
-
-static uint32_t wire_recv(Nic *n, uint8_t *f, uint32_t room)
-{
-    uint8_t hdr[4];
-    uint32_t len;
-
-    g_assert_cmpint(recv(n->sock, hdr, 4, MSG_WAITALL), ==, 4);
-    len = (uint32_t)hdr[0] << 24 | hdr[1] << 16 | hdr[2] << 8 | hdr[3];
-    g_assert_cmpuint(len, <=, room);
-    g_assert_cmpint(recv(n->sock, f, len, MSG_WAITALL), ==, len);
-    return len;
-}
-
-static void make_frame(uint8_t *f, uint32_t len)
-{
-    static const uint8_t head[14] = {
-        0x52, 0x54, 0x00, 0x12, 0x34, 0x56, 2, 0, 0, 0, 0, 1, 0x88, 0xb5,
-    };
-
-    memcpy(f, head, sizeof(head));
-    for (uint32_t i = sizeof(head); i < len; i++) {
-        f[i] = i * 7;
-    }
-}
+#define MMIO NIC_MMIO
+#define PORT NIC_PORT
 
 /* ---- rtl8139 ------------------------------------------------------------- */
 
@@ -129,10 +40,8 @@ static void test_rtl_ids(void)
     Nic n = nic_start("rtl8139");
 
     nic_enable(&n, 1, 0);
-    outl(n.qts, 0xcf8, cfg(0));
-    g_assert_cmphex(inl(n.qts, 0xcfc), ==, 0x813910ec);
-    outl(n.qts, 0xcf8, cfg(8));
-    g_assert_cmphex(inl(n.qts, 0xcfc), ==, 0x02000020);
+    g_assert_cmphex(nic_cfg_read(&n, 0), ==, 0x813910ec);
+    g_assert_cmphex(nic_cfg_read(&n, 8), ==, 0x02000020);
     g_assert_cmphex(readl(n.qts, MMIO), ==, 0x12005452);
     g_assert_cmphex(inw(n.qts, PORT + 4), ==, 0x5634);
     g_assert_cmphex(eeprom_word(&n, 0), ==, 0x8129);
@@ -384,8 +293,7 @@ static void test_e1000(void)
     uint32_t len;
 
     nic_enable(&n, 0, 1);
-    outl(n.qts, 0xcf8, cfg(0));
-    g_assert_cmphex(inl(n.qts, 0xcfc), ==, 0x100e8086);
+    g_assert_cmphex(nic_cfg_read(&n, 0), ==, 0x100e8086);
     g_assert_cmphex(readl(n.qts, MMIO + 0x5400), ==, 0x12005452);
     /* EERD: the EEPROM's words sum up to 0xbaba. */
     len = 0;
@@ -450,123 +358,6 @@ static void test_e1000(void)
     nic_stop(&n);
 }
 
-/* ---- hostile drivers ----------------------------------------------------- */
-
-static uint64_t state;
-
-static uint32_t pick(uint32_t n)
-{
-    state ^= state >> 12;
-    state ^= state << 25;
-    state ^= state >> 27;
-    return (uint32_t)((state * UINT64_C(2685821657736338717)) >> 33) % n;
-}
-
-/* Values that tend to hurt: RAM, own registers, ends, ones. */
-static uint32_t nasty(void)
-{
-    static const uint32_t v[] = {
-        0, 1, 0x10000, 0x11000, 0x20000, MMIO, MMIO + 0x3800, 0xffffffff,
-        0x7fffffff, 0x80000000, 0xfffff000, 16 << 20, (16 << 20) - 4, 0xfff0,
-        0x80, 0x10, 7,
-    };
-
-    switch (pick(3)) {
-    case 0:
-        return v[pick(ARRAY_SIZE(v))];
-    case 1:
-        return 1u << pick(32);
-    default:
-        return pick(0x7fffffff) << pick(2);
-    }
-}
-
-static void fuzz(const char *model, unsigned mem_bar, unsigned io_bar,
-                 const uint32_t *hot, unsigned n_hot, uint32_t span)
-{
-    Nic n = nic_start(model);
-    const char *ops = getenv("NIC_OPS"), *seed = getenv("NIC_SEED");
-    long count = ops ? atol(ops) : 3000;
-    uint8_t f[2048];
-
-    state = seed ? strtoull(seed, NULL, 0) : UINT64_C(0x9e3779b97f4a7c15);
-    nic_enable(&n, mem_bar, io_bar);
-    for (long i = 0; i < count; i++) {
-        uint32_t reg = pick(4) ? hot[pick(n_hot)] : pick(span);
-        uint32_t len;
-
-        switch (pick(10)) {
-        case 0: /* descriptors */
-            for (unsigned k = 0; k < 4; k++) {
-                desc(&n, (pick(2) ? 0x10000 : 0x11000) + 16 * pick(8), nasty(),
-                     nasty(), pick(2) ? 0x20000 : nasty());
-            }
-            break;
-        case 1: /* from the wire */
-            len = pick(3) ? 1 + pick(1600) : 60;
-            make_frame(f, MAX(len, 14));
-            for (unsigned k = pick(8); k; k--) {
-                f[pick(64)] = pick(256);
-            }
-            wire_send(&n, f, len);
-            break;
-        case 2:
-            clock_step(n.qts, pick(10) ? pick(100000) : pick(1000000000));
-            break;
-        case 3:
-            switch (pick(3)) {
-            case 0: readb(n.qts, MMIO + reg); break;
-            case 1: readw(n.qts, MMIO + (reg & ~1u)); break;
-            default: readl(n.qts, MMIO + (reg & ~3u)); break;
-            }
-            break;
-        case 4:
-            if (!pick(20)) {
-                nic_enable(&n, mem_bar, io_bar);
-            } else {
-                outl(n.qts, PORT + 4 * pick(16), nasty());
-            }
-            break;
-        case 5:
-            writeb(n.qts, MMIO + reg, nasty());
-            break;
-        case 6:
-            writew(n.qts, MMIO + (reg & ~1u), nasty());
-            break;
-        default:
-            writel(n.qts, MMIO + (reg & ~3u), nasty());
-            break;
-        }
-        /* Nobody waits for what came out. */
-        while (recv(n.sock, f, sizeof(f), MSG_DONTWAIT) > 0) {
-        }
-    }
-    outl(n.qts, 0xcf8, cfg(0));
-    g_assert_cmphex(inl(n.qts, 0xcfc), !=, UINT32_MAX);
-    nic_stop(&n);
-}
-
-static void test_rtl_fuzz(void)
-{
-    static const uint32_t hot[] = {
-        0x10, 0x14, 0x20, 0x24, 0x28, 0x30, 0x37, 0x38, 0x3c, 0x3e, 0x40, 0x44,
-        0x48, 0x50, 0x54, 0xd9, 0xe0, 0xe4, 0xe8,
-    };
-
-    fuzz("rtl8139", 1, 0, hot, ARRAY_SIZE(hot), 0x100);
-}
-
-static void test_e1000_fuzz(void)
-{
-    static const uint32_t hot[] = {
-        0x00, 0x10, 0x14, 0x20, 0xc4, 0xc8, 0xd0, 0x100, 0x400, 0x2800, 0x2804,
-        0x2808, 0x2810, 0x2818, 0x2820, 0x282c, 0x3800, 0x3804, 0x3808, 0x3810,
-        0x3818, 0x3820, 0x382c, 0x5000,
-    };
-
-    fuzz("e1000", 0, 1, hot, ARRAY_SIZE(hot), 0x8000);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -575,8 +366,6 @@ int main(int argc, char **argv)
     g_test_add_func("/rtl8139/c-mode", test_rtl_c_mode);
     g_test_add_func("/rtl8139/c-plus", test_rtl_plus);
     g_test_add_func("/rtl8139/bad-headers", test_rtl_bad_headers);
-    g_test_add_func("/rtl8139/fuzz", test_rtl_fuzz);
     g_test_add_func("/e1000/rings", test_e1000);
-    g_test_add_func("/e1000/fuzz", test_e1000_fuzz);
     return g_test_run();
 }
