@@ -4,6 +4,7 @@
 #define BLOCK_BACKEND_INT_H
 
 #include "block/block-int.h"
+#include "block/direct.h"
 #include "block/throttle.h"
 #include "util/pool.h"
 
@@ -38,6 +39,8 @@ struct BlockRequest {
     bool cancelled;
     bool never_ran;        /* the pool gave it back */
     PoolTask *task;        /* on the pool; NULL: waiting */
+    BlockDirect direct;    /* where no worker is needed */
+    BlockAioOp aio;
     ListNode node;         /* in blk->waiting or the throttle's queue */
 };
 
@@ -62,6 +65,8 @@ struct BlockBackend {
     BlockAcct acct;
     Throttle *throttle;    /* its group, or NULL */
     ListNode throttle_node;
+
+    BlockAio *aio[BLOCK_AIO_KINDS]; /* engines on `loop`, made when needed */
 
     Mutex lock;            /* leaf: the next four */
     Cond idle;

@@ -16,6 +16,25 @@ static unsigned pause_depth; /* BQL */
 
 #define AT_ONCE_MAX (256 * KiB)
 
+static void free_engines(void *opaque)
+{
+    BlockBackend *blk = opaque;
+
+    for (int i = 0; i < BLOCK_AIO_KINDS; i++) {
+        block_aio_free(g_steal_pointer(&blk->aio[i]));
+    }
+}
+
+/* Where nothing is under way. */
+static void drop_engines(BlockBackend *blk)
+{
+    if (blk->loop == loop_main() || blk->loop == loop_current()) {
+        free_engines(blk);
+    } else {
+        loop_run_on(blk->loop, free_engines, blk);
+    }
+}
+
 /* ---- life ---------------------------------------------------------------------- */
 
 BlockBackend *blk_new(const char *name, unsigned perm, unsigned shared)
@@ -51,6 +70,7 @@ void blk_unref(BlockBackend *blk)
         return;
     }
     blk_remove_node(blk);
+    drop_engines(blk);
     blk_set_throttle_group(blk, NULL);
     list_remove(&blk->all);
     mutex_destroy(&blk->lock);
@@ -234,6 +254,7 @@ EventLoop *blk_loop(const BlockBackend *blk)
 void blk_set_loop(BlockBackend *blk, EventLoop *loop)
 {
     blk_drain(blk);
+    drop_engines(blk);
     blk->loop = loop;
 }
 
@@ -289,6 +310,15 @@ static int perform(BlockBackend *blk, BlockOp op, uint64_t offset,
     return -ENOTSUP;
 }
 
+static void left_graph(BlockBackend *blk)
+{
+    mutex_lock(&blk->lock);
+    if (--blk->running == 0) {
+        cond_broadcast(&blk->idle);
+    }
+    mutex_unlock(&blk->lock);
+}
+
 static int request_work(void *opaque)
 {
     BlockRequest *r = opaque;
@@ -296,11 +326,7 @@ static int request_work(void *opaque)
     int ret = perform(blk, r->op, r->offset, r->bytes,
                       block_vec(r->iov, r->niov), r->flags);
 
-    mutex_lock(&blk->lock);
-    if (--blk->running == 0) {
-        cond_broadcast(&blk->idle);
-    }
-    mutex_unlock(&blk->lock);
+    left_graph(blk);
     return ret;
 }
 
@@ -334,11 +360,7 @@ static void request_done(void *opaque, int ret)
 
     if (r->never_ran) {
         /* It left the graph's count to us. */
-        mutex_lock(&blk->lock);
-        if (--blk->running == 0) {
-            cond_broadcast(&blk->idle);
-        }
-        mutex_unlock(&blk->lock);
+        left_graph(blk);
     }
     account(blk, r->op, r->bytes, r->start_ns, ret);
     blk->in_flight--;
@@ -361,17 +383,71 @@ void blk_request_fail(BlockRequest *r, int ret)
     loop_call(r->blk->loop, fail_bh, r);
 }
 
-/* A small read whose data is in memory costs no trip to a worker. */
-static bool answered_at_once(BlockRequest *r)
+static void to_pool(BlockRequest *r)
+{
+    r->task = pool_submit(r->blk->loop, request_work, request_done, r);
+}
+
+static void aio_done(BlockAioOp *op, int64_t res)
+{
+    BlockRequest *r = container_of(op, BlockRequest, aio);
+    bool whole = res == (int64_t)r->bytes;
+
+    block_direct_end(&r->direct, whole ? 0 : -EIO);
+    if (!whole) {
+        /* Short, or wrong: a worker goes about it thoroughly. */
+        to_pool(r);
+        return;
+    }
+    left_graph(r->blk);
+    /* Not from within block_pause_begin(). */
+    blk_request_fail(r, 0);
+}
+
+/* The engine for files of that kind; NULL: not from this thread. */
+static BlockAio *engine(BlockBackend *blk, BlockAioKind kind)
+{
+    if (kind == BLOCK_AIO_THREADS || blk->loop != loop_current()) {
+        return NULL;
+    }
+    if (!blk->aio[kind]) {
+        blk->aio[kind] = block_aio_new(kind, blk->loop, NULL);
+    }
+    return blk->aio[kind];
+}
+
+/* Without a worker: small requests on what is in memory, and those that the
+ * kernel carries out by itself. */
+static bool start_direct(BlockRequest *r)
 {
     BlockBackend *blk = r->blk;
     BlockNode *n = blk->root ? blk->root->node : NULL;
+    bool write = r->op == BLK_OP_WRITE;
+    BlockAio *a;
+    int fd;
 
-    return r->op == BLK_OP_READ && r->bytes > 0 && r->bytes <= AT_ONCE_MAX &&
-           n && !(n->flags & BLK_O_COPY_ON_READ) &&
-           !(r->flags & BLK_REQ_COPY_ON_READ) &&
-           node_preadv_nowait(n, r->offset, r->bytes,
-                              block_vec(r->iov, r->niov)) == 0;
+    if ((!write && r->op != BLK_OP_READ) || r->bytes == 0 || !n || r->flags ||
+        (write ? !blk->write_cache : n->flags & BLK_O_COPY_ON_READ) ||
+        block_direct_begin(&r->direct, n, r->offset, r->bytes,
+                           block_vec(r->iov, r->niov), write) < 0) {
+        return false;
+    }
+    if (r->bytes <= AT_ONCE_MAX && block_direct_now(&r->direct) == 0) {
+        block_direct_end(&r->direct, 0);
+        left_graph(blk);
+        blk_request_fail(r, 0); /* ends well, on the loop, later */
+        return true;
+    }
+    a = engine(blk, block_direct_aio(&r->direct, &fd));
+    if (a && r->niov <= IOV_MAX) {
+        r->aio = (BlockAioOp){ .fd = fd, .write = write, .iov = r->iov,
+                               .niov = r->niov, .offset = r->direct.offset,
+                               .done = aio_done };
+        block_aio_submit(a, &r->aio);
+        return true;
+    }
+    block_direct_end(&r->direct, -EAGAIN);
+    return false;
 }
 
 void blk_request_start(BlockRequest *r)
@@ -386,16 +462,9 @@ void blk_request_start(BlockRequest *r)
     }
     blk->running++;
     mutex_unlock(&blk->lock);
-    if (answered_at_once(r)) {
-        mutex_lock(&blk->lock);
-        if (--blk->running == 0) {
-            cond_broadcast(&blk->idle);
-        }
-        mutex_unlock(&blk->lock);
-        blk_request_fail(r, 0); /* ends well, on the loop, later */
-        return;
+    if (!start_direct(r)) {
+        to_pool(r);
     }
-    r->task = pool_submit(blk->loop, request_work, request_done, r);
 }
 
 static BlockRequest *submit(BlockBackend *blk, BlockOp op, uint64_t offset,
@@ -501,11 +570,7 @@ static int blocking(BlockBackend *blk, BlockOp op, uint64_t offset,
     blk->running++; /* the graph is still: we hold the BQL, or are alone */
     mutex_unlock(&blk->lock);
     ret = perform(blk, op, offset, bytes, v, flags);
-    mutex_lock(&blk->lock);
-    if (--blk->running == 0) {
-        cond_broadcast(&blk->idle);
-    }
-    mutex_unlock(&blk->lock);
+    left_graph(blk);
     account(blk, op, bytes, start, ret);
     return ret;
 }
@@ -575,6 +640,15 @@ bool blk_truncate(BlockBackend *blk, uint64_t bytes, bool exact,
 
 /* ---- quiet times -------------------------------------------------------------------------- */
 
+/* What the kernel carries out ends on the loop: here, when that is ours. */
+static void wait_engines(BlockBackend *blk)
+{
+    for (int i = 0; blk->loop == loop_main() && i < BLOCK_AIO_KINDS; i++) {
+        while (blk->aio[i] && block_aio_wait(blk->aio[i])) {
+        }
+    }
+}
+
 void block_pause_begin(void)
 {
     BlockBackend *blk;
@@ -583,6 +657,9 @@ void block_pause_begin(void)
     list_foreach (blk, &backends, all) {
         mutex_lock(&blk->lock);
         blk->paused++;
+        mutex_unlock(&blk->lock);
+        wait_engines(blk);
+        mutex_lock(&blk->lock);
         while (blk->running > 0) {
             cond_wait(&blk->idle, &blk->lock);
         }

@@ -103,6 +103,8 @@ typedef struct BlockCreateOpt {
     bool amend;         /* `amend` takes it too */
 } BlockCreateOpt;
 
+typedef struct BlockPin BlockPin;
+
 struct BlockDriver {
     const char *name;     /* "qcow2" */
     BlockKind kind;
@@ -133,12 +135,23 @@ struct BlockDriver {
     /* I/O, on workers.  0 or -errno; requests lie within the node's length
      * (which is rounded up to request_alignment) and are aligned to it. */
     int (*preadv)(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v);
-    /* A read that needs no waiting: mapping and data are in memory and nobody
-     * holds a lock.  The loop's thread; -EAGAIN: a worker must do it. */
-    int (*preadv_nowait)(BlockNode *n, uint64_t offset, uint64_t bytes,
-                         BlockVec v);
     int (*pwritev)(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                    unsigned flags);
+    /*
+     * The way past the workers (block/direct.h), on the backend's loop: never
+     * waits, takes locks only when they are free; -EAGAIN: a worker must do it.
+     * A layer says where the bytes lie: p->below and p->where, where writes
+     * may go as they are; it keeps them there until unpin.  Below NULL: they
+     * read as zeroes.
+     */
+    int (*pin)(BlockNode *n, uint64_t offset, uint64_t bytes, bool write,
+               BlockPin *p);
+    void (*unpin)(BlockNode *n, BlockPin *p);
+    /* The bottom: all of it at once, or -EAGAIN. */
+    int (*rw_nowait)(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
+                     bool write);
+    /* Its engine (BlockAioKind) and descriptor. */
+    int (*aio_kind)(BlockNode *n, int *fd);
     /* NULL or -ENOTSUP: written as data. */
     int (*pwrite_zeroes)(BlockNode *n, uint64_t offset, uint64_t bytes,
                          unsigned flags);
@@ -237,6 +250,15 @@ typedef struct TrackedRequest {
     bool serialising;
     bool write;
 } TrackedRequest;
+
+/* One layer of a request that passes it by: see BlockDriver.pin. */
+struct BlockPin {
+    BlockNode *node;
+    TrackedRequest tracked;
+    BlockNode *below;
+    uint64_t where;
+    void *token;          /* the driver's */
+};
 
 typedef struct DirtyBitmap DirtyBitmap;
 
@@ -352,9 +374,6 @@ void node_mark_corrupt(BlockNode *n, bool fatal, int64_t offset, int64_t size,
 
 int node_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                 unsigned flags);
-/* Likewise, at once or -EAGAIN. */
-int node_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
-                       BlockVec v);
 int node_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                  unsigned flags);
 int node_pread(BlockNode *n, uint64_t offset, void *buf, size_t bytes);
@@ -394,6 +413,14 @@ void *node_buffer(const BlockNode *n, size_t bytes);
 void node_track_begin(BlockNode *n, TrackedRequest *t, uint64_t offset,
                       uint64_t bytes, bool write, bool serialising);
 void node_track_end(BlockNode *n, TrackedRequest *t);
+/* A plain one; false: it would have to wait. */
+bool node_track_try(BlockNode *n, TrackedRequest *t, uint64_t offset,
+                    uint64_t bytes, bool write);
+/* Neither place nor memory needs a buffer in between? */
+bool node_request_aligned(const BlockNode *n, uint64_t offset, uint64_t bytes,
+                          BlockVec v);
+/* A write was carried out. */
+void node_note_write(BlockNode *n, uint64_t offset, uint64_t bytes);
 
 /* ---- dirty bitmaps (dirty-bitmap.c) ------------------------------------------ */
 

@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
+#include "block/aio.h"
 #include "block/block-int.h"
 #include "util/fdset.h"
 #include "util/module.h"
@@ -32,7 +33,8 @@ typedef struct FileState {
     bool device;         /* block device, not a regular file */
     bool locking;
     unsigned locked_used, locked_unshared; /* bits we hold */
-    _Atomic bool no_nowait; /* the file system has no RWF_NOWAIT */
+    BlockAioKind aio;
+    _Atomic bool no_nowait[2]; /* no RWF_NOWAIT here for reads, writes */
     bool in_memory;         /* tmpfs: nothing to wait for, but no flag either */
     _Atomic bool no_zero_range, no_punch, no_write_zeroes_dev;
     _Atomic int flush_error; /* -errno: data may be lost, for good */
@@ -221,6 +223,26 @@ static int open_flags(unsigned flags, bool cdrom)
            (cdrom ? O_NONBLOCK : 0);
 }
 
+/* Not every kernel lets everybody have every engine. */
+static BlockAioKind usable_aio(BlockAioKind kind)
+{
+    Error *err = NULL;
+    BlockAio *a;
+
+    if (kind == BLOCK_AIO_THREADS) {
+        return kind;
+    }
+    a = block_aio_new(kind, loop_current(), &err);
+    if (!a) {
+        error_report("warning: %s; using the worker pool",
+                     error_get_pretty(err));
+        error_free(err);
+        return BLOCK_AIO_THREADS;
+    }
+    block_aio_free(a);
+    return kind;
+}
+
 static bool open_any(BlockNode *n, QObject *opts, bool want_device, bool cdrom,
                      Error **errp)
 {
@@ -249,6 +271,7 @@ static bool open_any(BlockNode *n, QObject *opts, bool want_device, bool cdrom,
                    "this configuration: it requires cache.direct=on");
         return false;
     }
+    s->aio = usable_aio(aio);
     s->fd = open_path(filename, open_flags(n->flags, cdrom), 0);
     if (s->fd < 0 && (n->flags & BLK_O_RDWR) &&
         ((n->flags & BLK_O_AUTO_RDONLY) || cdrom) &&
@@ -401,28 +424,38 @@ static int file_preadv(BlockNode *n, uint64_t offset, uint64_t bytes,
     return transfer(n, offset, bytes, v, false);
 }
 
-static int file_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
-                              BlockVec v)
+static int file_rw_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                          BlockVec v, bool write)
 {
     FileState *s = n->state;
     struct iovec iov[IOV_CHUNK];
+    int cnt, flags = s->in_memory ? 0 : RWF_NOWAIT;
+    ssize_t done;
     size_t len;
-    int cnt;
 
-    if (s->device || s->no_nowait || (n->flags & BLK_O_DIRECT)) {
+    if (s->device || s->no_nowait[write] || (n->flags & BLK_O_DIRECT)) {
         return -EAGAIN;
     }
     cnt = block_vec_fill(v, bytes, iov, IOV_CHUNK, &len);
-    if (len == bytes) {
-        ssize_t done = preadv2(s->fd, iov, cnt, offset,
-                               s->in_memory ? 0 : RWF_NOWAIT);
-
-        if (done == (ssize_t)bytes) {
-            return 0;
-        }
-        s->no_nowait = done < 0 && errno == EOPNOTSUPP;
+    if (len < bytes) {
+        return -EAGAIN;
     }
+    done = write ? pwritev2(s->fd, iov, cnt, offset, flags)
+                 : preadv2(s->fd, iov, cnt, offset, flags);
+    if (done == (ssize_t)bytes) {
+        return 0;
+    }
+    /* The rest, and what is wrong, is found out by a worker. */
+    s->no_nowait[write] = done < 0 && errno == EOPNOTSUPP;
     return -EAGAIN;
+}
+
+static int file_aio_kind(BlockNode *n, int *fd)
+{
+    FileState *s = n->state;
+
+    *fd = s->fd;
+    return s->aio;
 }
 
 static int file_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes,
@@ -775,7 +808,8 @@ static const BlockCreateOpt file_create_opts[] = {
     .reopen = file_reopen, \
     .set_perm = file_set_perm, \
     .preadv = file_preadv, \
-    .preadv_nowait = file_preadv_nowait, \
+    .rw_nowait = file_rw_nowait, \
+    .aio_kind = file_aio_kind, \
     .pwritev = file_pwritev, \
     .pwrite_zeroes = file_pwrite_zeroes, \
     .pdiscard = file_pdiscard, \

@@ -46,6 +46,21 @@ void node_track_begin(BlockNode *n, TrackedRequest *t, uint64_t offset,
     mutex_unlock(&n->lock);
 }
 
+bool node_track_try(BlockNode *n, TrackedRequest *t, uint64_t offset,
+                    uint64_t bytes, bool write)
+{
+    bool ok;
+
+    *t = (TrackedRequest){ .offset = offset, .bytes = bytes, .write = write };
+    mutex_lock(&n->lock);
+    ok = !n->serialising || !conflict(n, t);
+    if (ok) {
+        list_append(&n->tracked, &t->node);
+    }
+    mutex_unlock(&n->lock);
+    return ok;
+}
+
 void node_track_end(BlockNode *n, TrackedRequest *t)
 {
     mutex_lock(&n->lock);
@@ -102,6 +117,12 @@ static bool vec_aligned(const BlockNode *n, BlockVec v, uint64_t bytes)
         bytes -= len;
     }
     return true;
+}
+
+bool node_request_aligned(const BlockNode *n, uint64_t offset, uint64_t bytes,
+                          BlockVec v)
+{
+    return aligned(n, offset, bytes) && vec_aligned(n, v, bytes);
 }
 
 /* ---- reading ---------------------------------------------------------------- */
@@ -287,18 +308,6 @@ int node_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
     return ret;
 }
 
-int node_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
-                       BlockVec v)
-{
-    uint64_t length = n->length;
-
-    if (!n->drv->preadv_nowait || bytes > length || offset > length - bytes ||
-        !aligned(n, offset, bytes) || !vec_aligned(n, v, bytes)) {
-        return -EAGAIN;
-    }
-    return n->drv->preadv_nowait(n, offset, bytes, v);
-}
-
 /* ---- writing ---------------------------------------------------------------- */
 
 static int driver_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes,
@@ -396,7 +405,7 @@ static int check_write(BlockNode *n, uint64_t offset, uint64_t bytes)
     return 0;
 }
 
-static void note_write(BlockNode *n, uint64_t offset, uint64_t bytes)
+void node_note_write(BlockNode *n, uint64_t offset, uint64_t bytes)
 {
     uint64_t high = n->wr_highest_offset, end = offset + bytes;
     uint64_t length = n->length;
@@ -510,7 +519,7 @@ int node_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                     : write_unaligned(n, offset, bytes, v, flags);
     }
     if (ret == 0) {
-        note_write(n, offset, bytes);
+        node_note_write(n, offset, bytes);
     }
     node_track_end(n, &t);
     if (ret == 0 && (flags & BLK_REQ_FUA) &&
@@ -543,7 +552,7 @@ int node_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t bytes,
                          ROUND_DOWN(offset, align), true, !whole);
     ret = write_zeroes_tracked(n, offset, bytes, flags);
     if (ret == 0) {
-        note_write(n, offset, bytes);
+        node_note_write(n, offset, bytes);
     }
     node_track_end(n, &t);
     if (ret == 0 && (flags & BLK_REQ_FUA)) {
@@ -626,9 +635,9 @@ int node_copy_range(BlockNode *from, uint64_t src, BlockNode *to, uint64_t dst,
     node_track_begin(b, &t, dst, bytes, true, false);
     ret = a->drv->copy_range(a, src, b, dst, bytes);
     if (ret == 0) {
-        note_write(b, dst, bytes);
+        node_note_write(b, dst, bytes);
         if (to != b) {
-            note_write(to, dst, bytes);
+            node_note_write(to, dst, bytes);
         }
     }
     node_track_end(b, &t);

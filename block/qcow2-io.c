@@ -9,8 +9,8 @@
 
 /* ---- ranges ----------------------------------------------------------------- */
 
-bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
-                     uint64_t bytes, bool exclusive)
+static bool range_add(Qcow2State *s, Qcow2Range *r, uint64_t offset,
+                      uint64_t bytes, bool exclusive) REQUIRES(s->range_lock)
 {
     Qcow2Range *o;
 
@@ -21,9 +21,6 @@ bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
     list_foreach (o, &s->ranges, node) {
         if ((o->exclusive || exclusive) && o->start < r->end &&
             r->start < o->end) {
-            s->range_waiters++;
-            cond_wait(&s->cond, &s->lock);
-            s->range_waiters--;
             return false;
         }
     }
@@ -31,12 +28,34 @@ bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
     return true;
 }
 
+bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
+                     uint64_t bytes, bool exclusive)
+{
+    bool ok;
+
+    mutex_lock(&s->range_lock);
+    ok = range_add(s, r, offset, bytes, exclusive);
+    if (!ok) {
+        mutex_unlock(&s->lock);
+        s->range_waiters++;
+        cond_wait(&s->range_cond, &s->range_lock);
+        s->range_waiters--;
+    }
+    mutex_unlock(&s->range_lock);
+    if (!ok) {
+        mutex_lock(&s->lock);
+    }
+    return ok;
+}
+
 void qcow2_range_end(Qcow2State *s, Qcow2Range *r)
 {
+    mutex_lock(&s->range_lock);
     list_remove(&r->node);
     if (s->range_waiters) {
-        cond_broadcast(&s->cond);
+        cond_broadcast(&s->range_cond);
     }
+    mutex_unlock(&s->range_lock);
 }
 
 /* ---- reading ---------------------------------------------------------------- */
@@ -171,44 +190,52 @@ static bool l2_cached(Qcow2State *s, uint64_t offset) REQUIRES(s->lock)
     return sl != NULL;
 }
 
-/* The lock keeps the mapping as it is: no range lock is needed. */
-static int read_at_once(Qcow2State *s, uint64_t offset, uint64_t bytes,
-                        BlockVec v) REQUIRES(s->lock)
+static int pin_locked(Qcow2State *s, uint64_t offset, uint64_t bytes,
+                      bool write, BlockPin *p) REQUIRES(s->lock)
 {
-    Qcow2Range *o;
+    Qcow2Range *r;
     Qcow2Map m;
+    bool ok;
 
-    list_foreach (o, &s->ranges, node) {
-        if (o->exclusive && o->start < offset + bytes && offset < o->end) {
-            return -EAGAIN;
-        }
+    if (!l2_cached(s, offset) ||
+        qcow2_map(s, offset, bytes, &m) < 0 || m.bytes < bytes) {
+        return -EAGAIN;
     }
-    if (!l2_cached(s, offset) || qcow2_map(s, offset, bytes, &m) < 0 ||
-        m.bytes < bytes) {
+    if (write && (m.type != QCOW2_NORMAL || !m.copied ||
+                  !qcow2_overlaps_nothing(s, m.host, bytes))) {
         return -EAGAIN;
     }
     switch (m.type) {
     case QCOW2_NORMAL:
-        return node_preadv_nowait(s->data, m.host, bytes, v);
+        p->below = s->data;
+        p->where = m.host;
+        break;
     case QCOW2_UNALLOCATED:
     case QCOW2_UNALLOCATED_HOST:
-        if (s->n->backing) {
-            return node_preadv_nowait(s->n->backing->node, offset, bytes, v);
-        }
-        block_vec_zero(v, bytes);
-        return 0;
+        p->below = s->n->backing ? s->n->backing->node : NULL;
+        p->where = offset;
+        break;
     case QCOW2_ZERO_PLAIN:
     case QCOW2_ZERO_HOST:
-        block_vec_zero(v, bytes);
-        return 0;
-    case QCOW2_COMPRESSED_DATA:
+        p->below = NULL;
         break;
+    case QCOW2_COMPRESSED_DATA:
+        return -EAGAIN;
     }
-    return -EAGAIN;
+    r = g_new(Qcow2Range, 1);
+    mutex_lock(&s->range_lock);
+    ok = range_add(s, r, offset, bytes, false);
+    mutex_unlock(&s->range_lock);
+    if (!ok) {
+        g_free(r);
+        return -EAGAIN;
+    }
+    p->token = r;
+    return 0;
 }
 
-int qcow2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
-                        BlockVec v)
+int qcow2_pin(BlockNode *n, uint64_t offset, uint64_t bytes, bool write,
+              BlockPin *p)
 {
     Qcow2State *s = n->state;
     int ret;
@@ -216,9 +243,15 @@ int qcow2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
     if (!mutex_trylock(&s->lock)) {
         return -EAGAIN;
     }
-    ret = read_at_once(s, offset, bytes, v);
+    ret = pin_locked(s, offset, bytes, write, p);
     mutex_unlock(&s->lock);
     return ret;
+}
+
+void qcow2_unpin(BlockNode *n, BlockPin *p)
+{
+    qcow2_range_end(n->state, p->token);
+    g_free(p->token);
 }
 
 int qcow2_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v)

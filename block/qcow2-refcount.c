@@ -173,6 +173,20 @@ int qcow2_check_overlap(Qcow2State *s, uint64_t offset, uint64_t bytes)
     return 0;
 }
 
+bool qcow2_overlaps_nothing(Qcow2State *s, uint64_t offset, uint64_t bytes)
+{
+    if (!s->overlap || s->data_edge) {
+        return true;
+    }
+    for (uint64_t at = offset & ~(s->cluster_size - 1); at < offset + bytes;
+         at += s->cluster_size) {
+        if (!s->meta || g_hash_table_contains(s->meta, &at)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /*
  * More room in the refcount table: a table half as large again, followed by
  * the blocks that count it and themselves, all in the first range that the old

@@ -247,6 +247,8 @@ static void state_init(BlockNode *n)
     mutex_init(&s->lock);
     mutex_init(&s->codec_lock);
     cond_init(&s->cond);
+    mutex_init(&s->range_lock);
+    cond_init(&s->range_cond);
     list_init(&s->ranges);
     s->exts = g_ptr_array_new_with_free_func(free_ext);
     s->l1_dirty = g_array_new(FALSE, FALSE, sizeof(Qcow2L1Change));
@@ -278,6 +280,8 @@ static void state_free(Qcow2State *s)
     mutex_destroy(&s->lock);
     mutex_destroy(&s->codec_lock);
     cond_destroy(&s->cond);
+    cond_destroy(&s->range_cond);
+    mutex_destroy(&s->range_lock);
 }
 
 /* What writing to the image needs first. */
@@ -550,7 +554,8 @@ static const BlockDriver driver_qcow2 = {
     .close = qcow2_close,
     .reopen = qcow2_reopen,
     .preadv = qcow2_preadv,
-    .preadv_nowait = qcow2_preadv_nowait,
+    .pin = qcow2_pin,
+    .unpin = qcow2_unpin,
     .pwritev = qcow2_pwritev,
     .pwrite_zeroes = qcow2_pwrite_zeroes,
     .pdiscard = qcow2_pdiscard,

@@ -159,7 +159,7 @@ enum { BITMAP_IN_USE = 1, BITMAP_AUTO = 2, BITMAP_EXTRA_COMPATIBLE = 4 };
 typedef struct Qcow2State {
     BlockNode *n;
     Mutex lock;
-    Cond cond;             /* a range was left; a writeback ended */
+    Cond cond;             /* a writeback ended */
 
     /* Geometry, fixed while open (but for amend). */
     unsigned version, cluster_bits, l2_bits; /* l2_bits: log2 entries */
@@ -204,6 +204,8 @@ typedef struct Qcow2State {
     bool settling;         /* everything goes out, lazy or not */
     GHashTable *new_tables; /* L2 tables that the file's L1 does not name */
 
+    Mutex range_lock;      /* leaf, so that a loop may take it: the next two */
+    Cond range_cond;       /* a range was left */
     ListNode ranges;
     unsigned range_waiters;
     GHashTable *meta;      /* clusters that hold metadata; NULL: not built */
@@ -367,6 +369,9 @@ int qcow2_end_cluster(Qcow2State *s, uint64_t *end) REQUIRES(s->lock);
 /* Would a write of guest data there hit metadata?  0 or -EIO. */
 int qcow2_check_overlap(Qcow2State *s, uint64_t offset, uint64_t bytes)
     REQUIRES(s->lock);
+/* It would not, for sure, by what is in memory. */
+bool qcow2_overlaps_nothing(Qcow2State *s, uint64_t offset, uint64_t bytes)
+    REQUIRES(s->lock);
 void qcow2_meta_add(Qcow2State *s, uint64_t offset, uint64_t bytes)
     REQUIRES(s->lock);
 void qcow2_meta_forget(Qcow2State *s);
@@ -426,10 +431,11 @@ void qcow2_free_entry(Qcow2State *s, uint64_t entry, Qcow2FreeKind kind)
  * is held, try again. */
 bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
                      uint64_t bytes, bool exclusive) REQUIRES(s->lock);
-void qcow2_range_end(Qcow2State *s, Qcow2Range *r) REQUIRES(s->lock);
+void qcow2_range_end(Qcow2State *s, Qcow2Range *r);
 int qcow2_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v);
-int qcow2_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
-                        BlockVec v);
+int qcow2_pin(BlockNode *n, uint64_t offset, uint64_t bytes, bool write,
+              BlockPin *p);
+void qcow2_unpin(BlockNode *n, BlockPin *p);
 int qcow2_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                   unsigned flags);
 int qcow2_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t bytes,

@@ -93,12 +93,17 @@ static int raw_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v)
     return node_preadv(n->file->node, s->offset + offset, bytes, v, 0);
 }
 
-static int raw_preadv_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
-                             BlockVec v)
+static int raw_pin(BlockNode *n, uint64_t offset, uint64_t bytes, bool write,
+                   BlockPin *p)
 {
     RawState *s = n->state;
 
-    return node_preadv_nowait(n->file->node, s->offset + offset, bytes, v);
+    if (write && (n->flags & BLK_O_PROBED) && offset == 0) {
+        return -EAGAIN; /* raw_pwritev() looks at the data */
+    }
+    p->below = n->file->node;
+    p->where = s->offset + offset;
+    return 0;
 }
 
 static bool harmful_header(BlockNode *n, BlockVec v)
@@ -202,7 +207,7 @@ static const BlockDriver driver_raw = {
     .open = raw_open,
     .child_perm = raw_child_perm,
     .preadv = raw_preadv,
-    .preadv_nowait = raw_preadv_nowait,
+    .pin = raw_pin,
     .pwritev = raw_pwritev,
     .pwrite_zeroes = raw_pwrite_zeroes,
     .pdiscard = raw_pdiscard,

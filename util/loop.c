@@ -4,14 +4,14 @@
  *
  * One iteration: compute the nearest timer, let the pollers add descriptors,
  * poll (the main loop without the BQL), then run bottom halves, descriptors,
- * pollers and timers.
+ * pollers, timers, and last the late bottom halves.
  *
  * 1. `lock` guards the list of scheduled bottom halves and the timer queues:
  *    any thread may schedule or arm.  Nothing is called under it.
  * 2. Handlers of descriptors belong to the loop's thread (main loop: BQL).  A
  *    removed handler is only marked while callbacks run, and freed after.
  * 3. A kick writes the eventfd; `polling` saves the write when the loop is not
- *    asleep and will look again by itself.
+ *    asleep and will look again by itself, or was woken by another kick.
  */
 #include "osdep.h"
 #include "util/loop-int.h"
@@ -37,16 +37,22 @@ struct BH {
     atomic_bool scheduled; /* is in the list */
     bool wanted;       /* lock: loop->lock; cancelled ones stay in the list */
     bool once;
+    bool late;
     bool deleted;
 };
+
+/* Bottom halves on their way. */
+typedef struct BHList {
+    BH *fresh;             /* newest first */
+    BH *ready;             /* taken from there, oldest first */
+} BHList;
 
 struct EventLoop {
     char *name;
     int event_fd;
     atomic_bool polling;
     Mutex lock;
-    BH *bhs;               /* lock; newest first */
-    BH *ready;             /* lock; taken from there, oldest first */
+    BHList bhs, late;      /* lock */
     ListNode timers[CLOCK_TYPES]; /* lock; by expire */
     ListNode handlers;
     ListNode pollers;
@@ -135,8 +141,10 @@ void loop_free(EventLoop *loop)
         }
     }
     mutex_unlock(&loops_lock);
-    free_bhs(loop->bhs);
-    free_bhs(loop->ready);
+    free_bhs(loop->bhs.fresh);
+    free_bhs(loop->bhs.ready);
+    free_bhs(loop->late.fresh);
+    free_bhs(loop->late.ready);
     while (!list_empty(&loop->handlers)) {
         FDHandler *h = list_first(&loop->handlers, FDHandler, node);
 
@@ -154,7 +162,7 @@ void loop_kick(EventLoop *loop)
 {
     uint64_t one = 1;
 
-    if (atomic_load(&loop->polling)) {
+    if (atomic_exchange(&loop->polling, false)) {
         ssize_t n = write(loop->event_fd, &one, sizeof(one));
 
         (void)n; /* a full counter wakes as well */
@@ -295,6 +303,14 @@ BH *bh_new(EventLoop *loop, LoopFn fn, void *opaque)
     return bh;
 }
 
+BH *bh_new_late(EventLoop *loop, LoopFn fn, void *opaque)
+{
+    BH *bh = bh_new(loop, fn, opaque);
+
+    bh->late = true;
+    return bh;
+}
+
 void bh_schedule(BH *bh)
 {
     EventLoop *loop = bh->loop;
@@ -302,9 +318,11 @@ void bh_schedule(BH *bh)
     mutex_lock(&loop->lock);
     bh->wanted = true;
     if (!bh->scheduled) {
+        BHList *list = bh->late ? &loop->late : &loop->bhs;
+
         bh->scheduled = true;
-        bh->next = loop->bhs;
-        loop->bhs = bh;
+        bh->next = list->fresh;
+        list->fresh = bh;
     }
     mutex_unlock(&loop->lock);
     loop_kick(loop);
@@ -358,16 +376,16 @@ static BH *reverse(BH *bh)
     return list;
 }
 
-static bool run_bhs(EventLoop *loop)
+static bool run_bhs(EventLoop *loop, BHList *list)
 {
     bool progress = false;
     BH **tail;
 
     mutex_lock(&loop->lock);
-    for (tail = &loop->ready; *tail; tail = &(*tail)->next) {
+    for (tail = &list->ready; *tail; tail = &(*tail)->next) {
     }
-    *tail = reverse(loop->bhs);
-    loop->bhs = NULL;
+    *tail = reverse(list->fresh);
+    list->fresh = NULL;
     mutex_unlock(&loop->lock);
     /* A callback may wait for another one in a loop of its own: what is left
      * stays where that one finds it. */
@@ -376,12 +394,12 @@ static bool run_bhs(EventLoop *loop)
         BH *bh;
 
         mutex_lock(&loop->lock);
-        bh = loop->ready;
+        bh = list->ready;
         if (!bh) {
             mutex_unlock(&loop->lock);
             break;
         }
-        loop->ready = bh->next;
+        list->ready = bh->next;
         bh->scheduled = false;
         run = bh->wanted;
         dead = bh->deleted;
@@ -582,7 +600,8 @@ bool loop_run_once(EventLoop *loop, bool block)
     atomic_store(&loop->polling, block);
     atomic_thread_fence(memory_order_seq_cst);
     mutex_lock(&loop->lock);
-    bhs_waiting = loop->bhs || loop->ready;
+    bhs_waiting = loop->bhs.fresh || loop->bhs.ready || loop->late.fresh ||
+                  loop->late.ready;
     mutex_unlock(&loop->lock);
     if (!block || bhs_waiting) {
         timeout = 0;
@@ -600,7 +619,7 @@ bool loop_run_once(EventLoop *loop, bool block)
 
         (void)n;
     }
-    progress |= run_bhs(loop);
+    progress |= run_bhs(loop, &loop->bhs);
     progress |= run_handlers(loop);
     list_foreach_safe(p, next_poller, &loop->pollers, node) {
         p->check(p);
@@ -608,6 +627,7 @@ bool loop_run_once(EventLoop *loop, bool block)
     for (int c = 0; c < CLOCK_TYPES; c++) {
         progress |= run_timers(loop, c);
     }
+    progress |= run_bhs(loop, &loop->late);
     current_loop = outer;
     return progress;
 }

@@ -9,6 +9,9 @@
  * A chain of requests that go on where the one before ends is one request to
  * the block layer ("request-merging").
  *
+ * Interrupts are sent when the loop is through with its iteration, one for all
+ * requests that ended in it.
+ *
  * Threads: with iothread= the queues' handlers and completions run on that
  * loop without the BQL, from realize to unrealize; what needs the BQL (error
  * actions) is put on a list for the main loop.  `lock` guards the lists that
@@ -62,6 +65,7 @@ typedef struct BlkReq {
     unsigned nmerged;
     struct BlkReq *next;   /* merged with it, or in a list */
     int ret;
+    uint8_t status;
 } BlkReq;
 
 struct VirtIOBlk {
@@ -80,6 +84,8 @@ struct VirtIOBlk {
     Mutex lock;
     BlkReq *failed;        /* lock: lock; for the main loop to look at */
     BH *error_bh, *retry_bh;
+    BH *notify_bh;         /* late, on the queues' loop */
+    atomic_bool *ended;    /* [num_queues]: has something to tell */
 };
 
 static VirtIOBlk *blk_of(VirtIODevice *vdev)
@@ -96,6 +102,17 @@ static void req_free(BlkReq *r)
     g_free(r);
 }
 
+static void notify_ended(void *opaque)
+{
+    VirtIOBlk *s = opaque;
+
+    for (unsigned i = 0; i < s->num_queues; i++) {
+        if (atomic_exchange(&s->ended[i], false)) {
+            virtio_notify(virtio_queue(&s->vdev, i));
+        }
+    }
+}
+
 static void req_complete(BlkReq *r, uint8_t status)
 {
     VirtIOBlk *s = r->s;
@@ -110,9 +127,18 @@ static void req_complete(BlkReq *r, uint8_t status)
     virtqueue_push(&r->e, written);
     req_free(r);
     atomic_fetch_sub(&s->in_flight, 1);
-    virtio_notify(vq);
+    atomic_store(&s->ended[virtio_queue_index(vq)], true);
+    bh_schedule(s->notify_bh);
 }
 
+static void req_settled(void *opaque)
+{
+    BlkReq *r = opaque;
+
+    req_complete(r, r->status);
+}
+
+/* With the BQL. */
 static void req_error(BlkReq *r, int ret)
 {
     BlockErrorAction action = blk_error_action(r->s->conf.blk,
@@ -127,7 +153,13 @@ static void req_error(BlkReq *r, int ret)
         atomic_fetch_sub(&s->in_flight, 1);
         return;
     }
-    req_complete(r, action == BLK_ACTION_IGNORE ? S_OK : S_IOERR);
+    r->status = action == BLK_ACTION_IGNORE ? S_OK : S_IOERR;
+    if (s->iothread) {
+        /* The ring is that thread's. */
+        loop_call(iothread_loop(s->iothread), req_settled, r);
+    } else {
+        req_complete(r, r->status);
+    }
 }
 
 static void take_failed(void *opaque)
@@ -477,38 +509,38 @@ static void nothing(void *opaque)
 {
 }
 
-static void blk_vm_state(VirtIODevice *vdev, bool running)
-{
-    VirtIOBlk *s = blk_of(vdev);
-
-    if (running) {
-        if (s->held) {
-            blk_iostatus_reset(s->conf.blk);
-            bh_schedule(s->retry_bh);
-        }
-        return;
-    }
-    if (s->iothread) {
-        iothread_run(s->iothread, nothing, NULL);
-    }
-    blk_drain(s->conf.blk);
-    take_failed(s);
-}
-
-static bool blk_busy(VirtIODevice *vdev)
-{
-    return atomic_load(&blk_of(vdev)->in_flight) > 0;
-}
-
+/* Until nothing is under way and the driver was told. */
 static void blk_drain_device(VirtIODevice *vdev)
 {
     VirtIOBlk *s = blk_of(vdev);
 
     if (s->iothread) {
-        iothread_run(s->iothread, nothing, NULL);
+        iothread_run(s->iothread, nothing, NULL); /* past its handlers */
     }
     blk_drain(s->conf.blk);
     take_failed(s);
+    if (s->iothread) {
+        iothread_run(s->iothread, notify_ended, s);
+    } else {
+        notify_ended(s);
+    }
+}
+
+static void blk_vm_state(VirtIODevice *vdev, bool running)
+{
+    VirtIOBlk *s = blk_of(vdev);
+
+    if (!running) {
+        blk_drain_device(vdev);
+    } else if (s->held) {
+        blk_iostatus_reset(s->conf.blk);
+        bh_schedule(s->retry_bh);
+    }
+}
+
+static bool blk_busy(VirtIODevice *vdev)
+{
+    return atomic_load(&blk_of(vdev)->in_flight) > 0;
 }
 
 static void blk_reset(VirtIODevice *vdev)
@@ -697,6 +729,8 @@ static bool blk_realize(DeviceState *dev, Error **errp)
     mutex_init(&s->lock);
     s->error_bh = bh_new(loop_main(), take_failed, s);
     s->retry_bh = bh_new(loop ? loop : loop_main(), retry_held, s);
+    s->notify_bh = bh_new_late(loop ? loop : loop_main(), notify_ended, s);
+    s->ended = g_new0(atomic_bool, s->num_queues);
     for (unsigned i = 0; i < s->num_queues; i++) {
         virtio_set_queue_loop(virtio_add_queue(&s->vdev, s->queue_size,
                                                handle_queue), loop);
@@ -715,6 +749,7 @@ static void delete_on_loop(void *opaque)
 
     virtio_delete_queues(&s->vdev);
     bh_delete(s->retry_bh);
+    bh_delete(s->notify_bh);
 }
 
 static void blk_unrealize(DeviceState *dev)
@@ -731,6 +766,7 @@ static void blk_unrealize(DeviceState *dev)
         delete_on_loop(s);
     }
     bh_delete(s->error_bh);
+    g_clear_pointer(&s->ended, g_free);
     blk_set_write_cache(s->conf.blk, s->original_wce);
     virtio_cleanup(&s->vdev);
     blk_conf_unrealize(&s->conf);

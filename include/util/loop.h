@@ -61,6 +61,9 @@ short loop_poll_revents(EventLoop *loop, int index);
 /* A bottom half: a callback that any thread may schedule. */
 typedef struct BH BH;
 BH *bh_new(EventLoop *loop, LoopFn fn, void *opaque);
+/* One that runs last in its iteration, after all that may schedule it: for what
+ * is cheaper done once for many (submitting, interrupting). */
+BH *bh_new_late(EventLoop *loop, LoopFn fn, void *opaque);
 /* Runs @bh once on its loop soon, however often it was scheduled. */
 void bh_schedule(BH *bh);
 void bh_cancel(BH *bh);
