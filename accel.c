@@ -13,6 +13,7 @@
 #define ACCEL_MAX 8
 
 const AccelOps *accel;
+bool accel_perfmap;
 bool accel_by_default;
 static Object *accel_obj;
 static const AccelOps *accels[ACCEL_MAX];

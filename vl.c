@@ -221,6 +221,7 @@ static bool start_machine(const VMConfig *cfg, Error **errp)
         return false;
     }
     memory_map_init();
+    accel_perfmap = cfg->perfmap;
     if (!start_accel(cfg, errp)) {
         return false;
     }

@@ -35,6 +35,7 @@ typedef struct VMConfig {
     QObject *smp, *memory, *boot, *rtc; /* merged over repetitions, or NULL */
     char *mem_path;
     bool mem_prealloc;
+    bool perfmap;
     bool mem_lock, cpu_pm;     /* -overcommit */
     ConfigList numa;
 

@@ -55,6 +55,8 @@ void accel_register(const AccelOps *ops);
 const AccelOps *accel_find(const char *name);
 /* Nobody asked for an accelerator: the list is the program's default. */
 extern bool accel_by_default;
+/* -perfmap: generated code is named for Linux perf. */
+extern bool accel_perfmap;
 /* In order; prints "falling back to X" when a later one is taken. */
 bool accel_start(const QObject *list_of_opts, Error **errp);
 Object *accel_object(void);

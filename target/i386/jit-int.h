@@ -92,6 +92,8 @@ struct jit {
 
 /* jit-front.c: fills @jb, whose b and va are set; false: nothing to gain. */
 bool jit_translate(struct jit *j, struct jblk *jb);
+/* jit-info.c: @jb is new; for the logs. */
+void jit_tell(struct jit *j, const struct jblk *jb);
 /* The valid translation of @b at @va. */
 struct jblk *jit_find(struct block *b, uint64_t va);
 

@@ -17,7 +17,6 @@
 #include "osdep.h"
 #include "jit-int.h"
 #include "simd-int.h"
-#include "util/log.h"
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
@@ -133,44 +132,6 @@ static void serve_stale(struct jit *j)
     }
 }
 
-static void log_code(struct jit *j, const struct jblk *jb)
-{
-    char text[128];
-    const uint8_t *p = j->rw + jb->start, *end = j->rw + jb->end;
-    unsigned i = 0;
-
-    log_printf("OUT: [size=%u]\n", jb->end - jb->start + jb->cold_end -
-                                       jb->cold);
-    for (int part = 0; part < 2; part++) {
-        while (p < end) {
-            while (!part && i < jb->n &&
-                   p - (j->rw + jb->start) >= JIT_OFF(jb->off[i])) {
-                disas_insn(text, sizeof(text), jb->in[i], jb->va + jb->pos[i],
-                           jb->b->key & KEY_L ? DECODE_64 : DECODE_32);
-                log_printf("  -- 0x%016" PRIx64 ": %s\n", jb->va + jb->pos[i],
-                           text);
-                i++;
-            }
-            int len = disas_bytes(text, sizeof(text), p, (size_t)(end - p),
-                                  (uintptr_t)j->rx + (uintptr_t)(p - j->rw),
-                                  DECODE_64);
-            log_printf("0x%08" PRIxPTR ":  ",
-                       (uintptr_t)j->rx + (uintptr_t)(p - j->rw));
-            for (int k = 0; k < len; k++) {
-                log_printf("%02x", p[k]);
-            }
-            log_printf("%*s%s\n", 22 - 2 * len > 0 ? 22 - 2 * len : 1, "",
-                       text);
-            p += MAX(len, 1);
-        }
-        p = j->rw + jb->cold;
-        end = j->rw + jb->cold_end;
-        if (!part && p < end) {
-            log_printf("  -- slow paths\n");
-        }
-    }
-}
-
 /* The translation of @b at env->rip, made if @b is hot; NULL: interpret. */
 static struct jblk *get(struct jit *j, struct block *b)
 {
@@ -204,9 +165,7 @@ static struct jblk *get(struct jit *j, struct block *b)
     j->n_guest += jb->n;
     j->n_host += jb->end - jb->start;
     j->n_cold += jb->cold_end - jb->cold;
-    if (log_enabled(LOG_TB_OUT_ASM)) {
-        log_code(j, jb);
-    }
+    jit_tell(j, jb);
     return jb;
 }
 
@@ -782,23 +741,18 @@ bool jit_init(CPUX86State *env, uint64_t bytes)
     if ((uintptr_t)env + sizeof(*env) > INT32_MAX) {
         return false;
     }
-    int fd = memfd_create("jit", MFD_CLOEXEC);
-    if (fd < 0 || ftruncate(fd, (off_t)bytes) < 0) {
-        if (fd >= 0) {
-            close(fd);
-        }
+    /* Two views of one memory.  Not a memfd: only this sort of mapping counts
+     * as generated code for perf (see jit_tell). */
+    rx = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+              MAP_SHARED | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+    if (rx == MAP_FAILED) {
         return false;
     }
-    rw = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    rx = mmap(NULL, bytes, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_32BIT, fd,
-              0);
-    close(fd);
-    if (rw == MAP_FAILED || rx == MAP_FAILED) {
+    rw = mremap(rx, 0, bytes, MREMAP_MAYMOVE);
+    if (rw == MAP_FAILED || mprotect(rx, bytes, PROT_READ | PROT_EXEC) < 0) {
+        munmap(rx, bytes);
         if (rw != MAP_FAILED) {
             munmap(rw, bytes);
-        }
-        if (rx != MAP_FAILED) {
-            munmap(rx, bytes);
         }
         return false;
     }
@@ -837,50 +791,4 @@ void jit_destroy(CPUX86State *env)
     munmap(j->pool, j->pool_size);
     mutex_destroy(&j->stale_lock);
     munmap(j, sizeof(*j));
-}
-
-void jit_info(GString *out)
-{
-    CPUState *cs;
-
-    CPU_FOREACH(cs) {
-        struct jit *j = cpu_env(cs) ? cpu_env(cs)->jit : NULL;
-
-        if (!j) {
-            continue;
-        }
-        g_string_append_printf(out,
-            "CPU #%d\n"
-            "gen code size       %u/%zu\n"
-            "TB count            %u\n"
-            "guest instructions  %" PRIu64 " in %" PRIu64 " blocks\n"
-            "host bytes          %" PRIu64 " hot, %" PRIu64 " cold\n"
-            "TB flush count      %" PRIu64 "\n"
-            "TB invalidate count %" PRIu64 "\n"
-            "entries %" PRIu64 ", links %" PRIu64 ", jump cache misses %"
-            PRIu64 "\n"
-            "interpreted %" PRIu64 ", of which branches %" PRIu64
-            ", leaving %" PRIu64 "; host faults %" PRIu64 "\n",
-            cs->cpu_index, j->hot + j->cold - j->hot_end, j->size, j->nblks,
-            j->n_guest, j->n_blocks, j->n_host, j->n_cold, j->n_flush,
-            j->n_stale, j->n_enter, j->n_link, j->n_ind, j->n_slow,
-            j->n_branch, j->n_leave, j->n_fault);
-        uint64_t seen = UINT64_MAX;
-        for (int k = 0; k < 12; k++) {
-            unsigned best = 0;
-            uint64_t top = 0;
-            for (unsigned i = 0; i < OP_COUNT; i++) {
-                if (j->slow_by_op[i] < seen && j->slow_by_op[i] > top) {
-                    top = j->slow_by_op[i];
-                    best = i;
-                }
-            }
-            if (!top) {
-                break;
-            }
-            g_string_append_printf(out, "  %-12s %" PRIu64 "\n",
-                                   x86_op_names[best], top);
-            seen = top;
-        }
-    }
 }
