@@ -16,6 +16,10 @@
  * and asks the others to drop theirs (tlb_flush_req 2).  Until all have done
  * so or are out of guest code, blocks of the page are decoded afresh each
  * time (`epoch`).  Invariant: a kept block's page is writable through no TLB.
+ *
+ * An instruction that reaches into another page is a block of its own.  It
+ * belongs to its first page; the second remembers that one (`cross`), and a
+ * store to the second's first bytes makes the first's blocks stale as well.
  */
 #include "osdep.h"
 #include "jit.h"
@@ -27,6 +31,8 @@ struct page_code {
     _Atomic uint32_t granules;
     _Atomic uint64_t epoch;    /* when the map became non-empty */
     uint64_t *bytes;           /* 4096 bits, or NULL; code_lock */
+    uint32_t cross;            /* 1 + page whose last instruction ends here;
+                                * code_lock */
 };
 
 #define MAX_PAGES (UINT64_C(1) << 28) /* 1 TiB of RAM */
@@ -155,6 +161,19 @@ static void mark_code(struct page_code *pc, unsigned off, unsigned len)
     }
 }
 
+/* Under code_lock: the blocks of page @i are stale from now on. */
+static void page_stale(uint64_t i)
+{
+    struct page_code *pc = &pages[i];
+
+    if (pc->bytes) {
+        memset(pc->bytes, 0, 4096 / 8);
+    }
+    atomic_store(&pc->granules, 0);
+    atomic_fetch_add(&pc->gen, 1);
+    tell_jits(i << 12);
+}
+
 void x86_code_written(uint64_t ram_offset, uint64_t size)
 {
     uint64_t end = ram_offset + size;
@@ -174,10 +193,11 @@ void x86_code_written(uint64_t ram_offset, uint64_t size)
             if ((atomic_load(&pages[i].granules) & mask) &&
                 hits_code(&pages[i], ram_offset & 0xfff,
                           (stop - 1) & 0xfff)) {
-                memset(pages[i].bytes, 0, 4096 / 8);
-                atomic_store(&pages[i].granules, 0);
-                atomic_fetch_add(&pages[i].gen, 1);
-                tell_jits(i << 12);
+                page_stale(i);
+                if (pages[i].cross && a == 0) {
+                    page_stale(pages[i].cross - 1);
+                    pages[i].cross = 0;
+                }
             }
         }
         ram_offset = stop;
@@ -284,7 +304,7 @@ struct block *block_peek(CPUX86State *env, uint64_t ram, uint32_t key)
 
     for (struct block *b = env->bc->hash[hash(ram, key)]; b; b = b->next) {
         if (b->ram == ram && b->key == key) {
-            return b->gen == atomic_load(&pc->gen) ? b : NULL;
+            return b->gen == atomic_load(&pc->gen) && !b->ram2 ? b : NULL;
         }
     }
     return NULL;
@@ -346,6 +366,60 @@ struct block *block_one(CPUX86State *env)
     return b;
 }
 
+/*
+ * @b, which is empty: the instruction at @lin, where @cp's page ends in its
+ * middle.  NULL: not to be kept (block_one() then tells faults apart).
+ */
+static struct block *block_cross(CPUX86State *env, struct block *b, vaddr lin,
+                                 const struct code_page *cp)
+{
+    struct page_code *pc = &pages[cp->ram_offset >> 12], *pc2;
+    unsigned off = lin & 0xfff, room = 4096 - off;
+    struct code_page cp2;
+    uint8_t bytes[16];
+
+    if (room >= 15 || (!env->code64 && (uint32_t)env->rip + UINT64_C(15) >
+                                           env->x.seg[R_CS].limit)) {
+        return NULL;
+    }
+    if (decode_insn(b->insn, cp->host + off, room, decode_mode(env),
+                    env->cpu->decode_feat) != DECODE_MORE) {
+        return NULL;
+    }
+    x86_fetch_page(env, (lin + room) & env->a_mask, &cp2);
+    if (!cp2.host || cp2.ram_offset >> 12 >= MAX_PAGES ||
+        cp2.ram_offset == cp->ram_offset) {
+        return NULL;
+    }
+    pc2 = &pages[cp2.ram_offset >> 12];
+
+    LOCK_GUARD(&code_lock);
+    uint32_t one = (uint32_t)(cp->ram_offset >> 12) + 1;
+    if (pc2->cross && pc2->cross != one) {
+        page_stale(pc2->cross - 1);
+    }
+    pc2->cross = one;
+    page_add_granules(env, cp->ram_offset, 1u << 31);
+    page_add_granules(env, cp2.ram_offset, 1);
+    b->gen = atomic_load(&pc->gen);
+    memcpy(bytes, cp->host + off, room);
+    memcpy(bytes + room, cp2.host, 15 - room);
+    int len = decode_insn(b->insn, bytes, 15, decode_mode(env),
+                          env->cpu->decode_feat);
+    if (len <= (int)room) {
+        return NULL;
+    }
+    mark_code(pc, off, room);
+    mark_code(pc2, 0, (unsigned)len - room);
+    finish(env, b->insn, 0);
+    b->n = 1;
+    b->ram2 = cp2.ram_offset | 1;
+    b->bytes = (uint16_t)len;
+    b->gen_ptr = page_settled(env, pc) && page_settled(env, pc2) ? &pc->gen
+                                                                 : NULL;
+    return b;
+}
+
 struct block *block_get(CPUX86State *env)
 {
     struct blockcache *bc = env->bc;
@@ -364,7 +438,14 @@ struct block *block_get(CPUX86State *env)
     for (b = *head; b; b = b->next) {
         if (b->ram == ram && b->key == env->key) {
             if (b->gen == atomic_load(&pc->gen) && page_settled(env, pc)) {
-                return b;
+                if (!b->ram2) {
+                    return b;
+                }
+                struct code_page cp2;
+                x86_fetch_page(env, ((lin | 0xfff) + 1) & env->a_mask, &cp2);
+                if (b->ram2 == (cp2.ram_offset | 1) && cp2.host) {
+                    return b;
+                }
             }
             break;
         }
@@ -405,7 +486,10 @@ struct block *block_get(CPUX86State *env)
         }
     }
     mutex_unlock(&code_lock);
-    if (!b->n) {
+    if (b->n) {
+        b->bytes = pos;
+        b->gen_ptr = page_settled(env, pc) ? &pc->gen : NULL;
+    } else if (!block_cross(env, b, lin, &cp)) {
         return block_one(env);
     }
     if (log_enabled(LOG_TB_IN_ASM)) {
@@ -420,14 +504,11 @@ struct block *block_get(CPUX86State *env)
         }
     }
     b->insn[b->n].handler = interp_end_handler();
-    b->insn[b->n].aux = pos | (uint64_t)pos << 16;
-    b->bytes = pos;
+    b->insn[b->n].aux = b->bytes | (uint64_t)b->bytes << 16;
     b->ram = ram;
     b->key = env->key;
-    b->gen_ptr = &pc->gen;
-    if (!page_settled(env, pc)) {
-        b->gen_ptr = NULL; /* runs once */
-        return b;
+    if (!b->gen_ptr) {
+        return b; /* runs once */
     }
     b->next = *head;
     *head = b;

@@ -411,7 +411,7 @@ jump_taken: /* rip: same page if the chain is there */
         goto lookup;
 chain1:
         if (((at + env->seg_base[R_CS]) ^ (env->rip + env->seg_base[R_CS])) >>
-                12 == 0 && from && b->gen_ptr &&
+                12 == 0 && from && b->gen_ptr && !b->ram2 &&
             gen == env->flush_count && !env->no_chain) {
             from->chain[1] = b;
         }
@@ -458,7 +458,7 @@ fall_through:
         env->cur = NULL;
         b = block_get(env);
         if (((at + env->seg_base[R_CS]) ^ (env->rip + env->seg_base[R_CS])) >>
-                12 == 0 && from && b->gen_ptr &&
+                12 == 0 && from && b->gen_ptr && !b->ram2 &&
             gen == env->flush_count) {
             from->chain[0] = b;
         }

@@ -28,6 +28,8 @@ struct block {
     struct block *next;        /* in the hash bucket */
     const _Atomic uint32_t *gen_ptr; /* page_code.gen */
     uint64_t ram;              /* RAM offset of the first byte */
+    uint64_t ram2;             /* page that its one instruction reaches into,
+                                * | 1; 0: all is in one page */
     uint32_t gen;              /* valid while *gen_ptr equals it */
     uint32_t key;
     uint16_t n, bytes;
@@ -48,7 +50,8 @@ struct block *block_get(CPUX86State *env);
 /* Same, one instruction, not kept. */
 struct block *block_one(CPUX86State *env);
 
-/* A kept block for RAM offset @ram that is valid, or NULL. */
+/* A kept block for RAM offset @ram that is valid, or NULL; it lies in one page:
+ * others are found only by a lookup that sees both pages' mappings. */
 struct block *block_peek(CPUX86State *env, uint64_t ram, uint32_t key);
 
 /* interp.c: @b and what follows it; @once: only @b. */

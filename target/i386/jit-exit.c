@@ -217,3 +217,21 @@ void tr_go(struct tr *t, struct emit *e, uint64_t va)
     }
     tr_link_to(t, e_jmp(e), va);
 }
+
+const uint8_t *jit_jump_stub(struct jit *j, struct jblk *jb, uint64_t va,
+                             bool in_e)
+{
+    struct tr t = { .j = j, .env = j->env, .jb = jb };
+
+    if (j->cold + 256 > j->cold_end || j->nsites == j->max_sites) {
+        return NULL;
+    }
+    t.c.p = j->rw + j->cold;
+    if (in_e) {
+        tr_save_flags(&t.c, &t);
+    }
+    tr_jump_const(&t, &t.c, va);
+    const uint8_t *stub = j->rx + j->cold;
+    j->cold = (uint32_t)(t.c.p - j->rw);
+    return stub;
+}

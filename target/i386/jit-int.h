@@ -92,6 +92,10 @@ struct jit {
 
 /* jit-front.c: fills @jb, whose b and va are set; false: nothing to gain. */
 bool jit_translate(struct jit *j, struct jblk *jb);
+/* jit-exit.c: from @jb to @va by the jump cache, flags in EFLAGS if @in_e; NULL:
+ * there is no room for it. */
+const uint8_t *jit_jump_stub(struct jit *j, struct jblk *jb, uint64_t va,
+                             bool in_e);
 /* jit-info.c: @jb is new; for the logs. */
 void jit_tell(struct jit *j, const struct jblk *jb);
 /* The valid translation of @b at @va. */

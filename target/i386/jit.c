@@ -306,7 +306,12 @@ static const uint8_t *jit_link(CPUX86State *env, uint32_t n)
             uint8_t *at = j->rw + s.patch;
             const uint8_t *dst = s.kind == SITE_LINK_E ? jb->e : jb->m;
 
-            e_fix(at, j->rw + (dst - j->rx));
+            if (jb->b->ram2) { /* by a lookup only */
+                dst = jit_jump_stub(j, s.jb, env->rip, s.kind == SITE_LINK_E);
+            }
+            if (dst) {
+                e_fix(at, j->rw + (dst - j->rx));
+            }
         }
     }
     return to;
