@@ -531,6 +531,7 @@ static const AccelOps kvm_accel = {
     .reset_state = kvm_reset_state,
     .dirty_sync = kvm_dirty_sync,
     .breakpoint = kvm_arch_breakpoint,
+    .has_eventfds = true,
     .thread_name = "CPU %d/KVM",
 };
 

@@ -55,6 +55,7 @@ void kvm_routes_init(KVMIrqchip kind);
 int kvm_route_add_msi(hwaddr addr, uint32_t data);
 void kvm_route_set_msi(int gsi, hwaddr addr, uint32_t data);
 void kvm_route_remove(int gsi);
+int kvm_irqfd(int gsi, int fd, bool on); /* 0 or -errno */
 void kvm_routes_commit(void);
 void kvm_route_pin_msi(int pin, bool masked, hwaddr addr, uint32_t data);
 

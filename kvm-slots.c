@@ -373,6 +373,14 @@ void kvm_route_remove(int gsi)
     }
 }
 
+int kvm_irqfd(int gsi, int fd, bool on)
+{
+    struct kvm_irqfd args = { .fd = fd, .gsi = gsi,
+                              .flags = on ? 0 : KVM_IRQFD_FLAG_DEASSIGN };
+
+    return kvm_vm_ioctl(KVM_IRQFD, &args);
+}
+
 void kvm_route_pin_msi(int pin, bool masked, hwaddr addr, uint32_t data)
 {
     struct kvm_irq_routing_entry e = msi_entry(pin, addr, data);

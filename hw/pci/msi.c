@@ -182,12 +182,30 @@ static void set_pending(PCIDevice *d, unsigned vector, bool on)
     }
 }
 
-static void msix_send(PCIDevice *d, unsigned vector)
+bool msix_message(PCIDevice *d, unsigned vector, uint64_t *addr,
+                  uint32_t *data)
 {
     const uint8_t *e = entry(d, vector);
 
-    pci_send_msi(d, pci_get_long(e) | (uint64_t)pci_get_long(e + 4) << 32,
-                 pci_get_long(e + ENTRY_DATA));
+    *addr = pci_get_long(e) | (uint64_t)pci_get_long(e + 4) << 32;
+    *data = pci_get_long(e + ENTRY_DATA);
+    return msix_enabled(d) && !msix_is_masked(d, vector);
+}
+
+static void msix_send(PCIDevice *d, unsigned vector)
+{
+    uint64_t addr;
+    uint32_t data;
+
+    msix_message(d, vector, &addr, &data);
+    pci_send_msi(d, addr, data);
+}
+
+static void vector_changed(PCIDevice *d, unsigned vector)
+{
+    if (d->msix_changed) {
+        d->msix_changed(d, vector);
+    }
 }
 
 void msix_notify(PCIDevice *d, unsigned vector)
@@ -213,14 +231,14 @@ static void fire_if_ready(PCIDevice *d, unsigned vector)
 
 void msix_config_written(PCIDevice *d, uint32_t addr, unsigned len)
 {
-    if (!d->msix_cap || !pci_range_hit(addr, len, d->msix_cap + MSIX_FLAGS, 2) ||
-        !msix_enabled(d)) {
+    if (!d->msix_cap || !pci_range_hit(addr, len, d->msix_cap + MSIX_FLAGS, 2)) {
         return;
     }
-    if (d->intx_level) {
+    if (msix_enabled(d) && d->intx_level) {
         pci_set_irq(d, 0);
     }
     for (unsigned v = 0; v < d->msix_entries; v++) {
+        vector_changed(d, v);
         fire_if_ready(d, v);
     }
 }
@@ -246,6 +264,7 @@ static void table_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
     }
     val = GUINT64_TO_LE(val);
     memcpy(d->msix_table + addr, &val, size);
+    vector_changed(d, vector);
     fire_if_ready(d, vector);
 }
 
@@ -339,6 +358,7 @@ void msix_reset(PCIDevice *d)
     memset(d->msix_pending, 0, d->msix_pba_words * 4);
     for (unsigned v = 0; v < d->msix_entries; v++) {
         entry(d, v)[ENTRY_CTRL] = CTRL_MASK;
+        vector_changed(d, v);
     }
 }
 

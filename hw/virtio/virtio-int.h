@@ -46,6 +46,7 @@ struct VirtQueue {
     VirtQueueHandler handler;
     EventLoop *loop;
     BH *bh;
+    int kick_fd;             /* watched by loop; -1: none */
     atomic_bool notify;      /* notify_bh has to interrupt */
 };
 
@@ -56,6 +57,10 @@ void virtqueue_unmap(VirtQueue *vq);
 void virtqueue_set_legacy(VirtQueue *vq, uint64_t pa);
 bool virtqueue_post_load(VirtQueue *vq, Error **errp);
 bool virtqueue_should_notify(VirtQueue *vq);
+
+/* The queue's loop watches @fd for kicks in place of the one before; -1: none.
+ * BQL. */
+void virtio_queue_watch(VirtQueue *vq, int fd);
 
 /* RING_RESET: at once, or when its requests have ended (vq->resetting). */
 void virtio_queue_reset(VirtQueue *vq);

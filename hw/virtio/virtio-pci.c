@@ -15,14 +15,13 @@
  * The BQL, but for kicks: see virtio_queue_kick().
  */
 #include "osdep.h"
-#include "hw/pci.h"
-#include "hw/virtio/virtio-int.h"
 #include "util/log.h"
+#include "virtio-pci-int.h"
 
 /* Legacy registers. */
 enum {
     LEG_DEVICE_FEATURES = 0, LEG_DRIVER_FEATURES = 4, LEG_QUEUE_PFN = 8,
-    LEG_QUEUE_SIZE = 12, LEG_QUEUE_SEL = 14, LEG_QUEUE_NOTIFY = 16,
+    LEG_QUEUE_SIZE = 12, LEG_QUEUE_SEL = 14, /* LEG_QUEUE_NOTIFY */
     LEG_STATUS = 18, LEG_ISR = 19, LEG_CONFIG_VECTOR = 20,
     LEG_QUEUE_VECTOR = 22,
 };
@@ -34,8 +33,7 @@ enum {
     COM_Q_NOFF = 30, COM_Q_ADDR = 32, COM_Q_NDATA = 56, COM_Q_RESET = 58,
     COM_LEN = 60,
 };
-/* Parts of BAR 4 and what capabilities call them. */
-enum { PART_COMMON, PART_ISR, PART_DEVICE, PART_NOTIFY, PARTS };
+/* What capabilities call the parts of BAR 4. */
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 enum { VCAP_LEN = 2, VCAP_TYPE = 3, VCAP_BAR = 4, VCAP_OFFSET = 8,
        VCAP_LENGTH = 12, VCAP_MULT = 16, VCAP_DATA = 16 };
@@ -52,30 +50,6 @@ typedef struct VirtIOPCIType {
     PropertyInfo *forward; /* one for each of the child's properties */
 } VirtIOPCIType;
 
-typedef struct VirtIOPCI {
-    PCIDevice pci;
-    /* Properties. */
-    OnOffAuto disable_legacy;
-    bool disable_modern;
-    bool ioeventfd;
-    bool page_per_vq;
-    bool pio_notify;
-    uint32_t vectors;
-    uint32_t class_code;
-    /* Guest-visible state. */
-    uint32_t dfselect, gfselect;
-    uint64_t driver_features;
-    uint16_t queue_sel;
-    /* Host side. */
-    VirtIODevice *vdev;
-    BusState *bus;
-    bool legacy, modern;
-    uint8_t cfg_cap;       /* where the window capability is */
-    uint32_t notify_mult;
-    MemoryRegion legacy_bar, modern_bar, pio_bar;
-    MemoryRegion part[PARTS];
-} VirtIOPCI;
-
 static const VirtIOPCIType *type_of(const VirtIOPCI *s)
 {
     return s->pci.qdev.info->bus_info;
@@ -88,7 +62,7 @@ static const VirtIOInfo *vinfo_of(const VirtIOPCI *s)
 
 /* ---- interrupts ------------------------------------------------------------ */
 
-static void vp_notify(void *opaque, uint16_t vector)
+void virtio_pci_notify(void *opaque, uint16_t vector)
 {
     VirtIOPCI *s = opaque;
 
@@ -98,6 +72,15 @@ static void vp_notify(void *opaque, uint16_t vector)
         }
     } else {
         pci_set_irq(&s->pci, atomic_load(&s->vdev->isr) & 1);
+    }
+}
+
+static void vp_started(void *opaque, bool on)
+{
+    if (on) {
+        virtio_pci_fds_start(opaque);
+    } else {
+        virtio_pci_fds_stop(opaque);
     }
 }
 
@@ -760,7 +743,8 @@ static bool vp_realize(DeviceState *dev, Error **errp)
     }
     vdev->dma = pci_dma_as(&s->pci);
     vdev->dma_off = true;
-    vdev->notify = vp_notify;
+    vdev->notify = virtio_pci_notify;
+    vdev->started = vp_started;
     vdev->transport = s;
     vdev->modern = s->modern;
     set_identity(s);
@@ -789,6 +773,7 @@ static void vp_unrealize(DeviceState *dev)
 
     /* The child has gone with its bus. */
     s->vdev = NULL;
+    virtio_pci_fds_stop(s);
     s->cfg_cap = 0;
 }
 

@@ -13,6 +13,7 @@
  * look; requests it left behind end on their own.
  */
 #include "osdep.h"
+#include <sys/eventfd.h>
 #include "exec/cpu.h"
 #include "hw/virtio/virtio-int.h"
 #include "util/iothread.h"
@@ -34,6 +35,49 @@ static void queue_run(void *opaque)
     }
 }
 
+static void kicked(void *opaque)
+{
+    VirtQueue *vq = opaque;
+    eventfd_t n;
+
+    eventfd_read(vq->kick_fd, &n);
+    queue_run(vq);
+}
+
+static void watch_on(void *opaque)
+{
+    VirtQueue *vq = opaque;
+
+    loop_set_fd(vq->loop, vq->kick_fd, kicked, NULL, vq);
+}
+
+static void watch_off(void *opaque)
+{
+    VirtQueue *vq = opaque;
+
+    loop_set_fd(vq->loop, vq->kick_fd, NULL, NULL, NULL);
+}
+
+static void on_its_loop(VirtQueue *vq, LoopFn fn)
+{
+    if (vq->loop == loop_main()) {
+        fn(vq);
+    } else {
+        loop_run_on(vq->loop, fn, vq);
+    }
+}
+
+void virtio_queue_watch(VirtQueue *vq, int fd)
+{
+    if (vq->kick_fd >= 0) {
+        on_its_loop(vq, watch_off);
+    }
+    vq->kick_fd = fd;
+    if (fd >= 0) {
+        on_its_loop(vq, watch_on);
+    }
+}
+
 VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size,
                             VirtQueueHandler handler)
 {
@@ -47,6 +91,7 @@ VirtQueue *virtio_add_queue(VirtIODevice *vdev, unsigned size,
     vq->filled = g_new(UsedEntry, size);
     vq->handler = handler;
     vq->loop = loop_main();
+    vq->kick_fd = -1;
     vq->bh = bh_new(vq->loop, queue_run, vq);
     virtqueue_reset(vq);
     return vq;
@@ -78,9 +123,13 @@ void virtio_set_queue_loop(VirtQueue *vq, EventLoop *loop)
 {
     loop = loop ? loop : loop_main();
     if (loop != vq->loop) {
+        int fd = vq->kick_fd;
+
+        virtio_queue_watch(vq, -1);
         bh_delete(vq->bh);
         vq->loop = loop;
         vq->bh = bh_new(loop, queue_run, vq);
+        virtio_queue_watch(vq, fd);
     }
 }
 
@@ -146,14 +195,23 @@ static void notify_bh(void *opaque)
 
 void virtio_notify(VirtQueue *vq)
 {
+    VirtIODevice *vdev = vq->vdev;
+    int fd;
+
     if (!virtqueue_should_notify(vq)) {
         return;
     }
     if (bql_locked()) {
         notify_queue(vq);
+        return;
+    }
+    fd = vdev->call_fd ? vdev->call_fd(vdev->transport, vq->vector) : -1;
+    if (fd >= 0) {
+        atomic_fetch_or(&vdev->isr, 1);
+        eventfd_write(fd, 1);
     } else {
         atomic_store(&vq->notify, true);
-        bh_schedule(vq->vdev->notify_bh);
+        bh_schedule(vdev->notify_bh);
     }
 }
 
@@ -468,6 +526,10 @@ bool virtio_init(VirtIODevice *vdev, Error **errp)
 void virtio_delete_queues(VirtIODevice *vdev)
 {
     for (unsigned i = 0; i < vdev->num_queues; i++) {
+        if (vdev->queues[i].bh && vdev->queues[i].kick_fd >= 0) {
+            watch_off(&vdev->queues[i]);
+            vdev->queues[i].kick_fd = -1;
+        }
         bh_delete(vdev->queues[i].bh);
         vdev->queues[i].bh = NULL;
     }

@@ -44,6 +44,8 @@ typedef struct AccelOps {
     void (*dirty_sync)(void);
     /* gdb.  @type: 0 sw, 1 hw, 2 write, 3 read, 4 access; 0 or -errno. */
     int (*breakpoint)(CPUState *cpu, int type, vaddr addr, vaddr len, bool add);
+    /* It signals eventfds of the memory map without an exit: worth having. */
+    bool has_eventfds;
     /* Optional: what `info jit` shows. */
     void (*info)(GString *out);
     /* -1: none; else the deadline of accelerator timers. */

@@ -114,7 +114,8 @@ struct PCIDevice {
     uint32_t msix_pba_words;
     MemoryRegion msix_bar, msix_table_mr, msix_pba_mr;
     bool msix_function_masked;
-    unsigned *msix_used;   /* use counts of vectors; owned */
+    /* A vector's message or mask changed.  May be NULL. */
+    void (*msix_changed)(PCIDevice *d, unsigned vector);
 };
 
 /* How a bus delivers INTx: the chipset's or a bridge's. */
@@ -218,6 +219,9 @@ bool msix_present(const PCIDevice *d);
 bool msix_enabled(const PCIDevice *d);
 void msix_notify(PCIDevice *d, unsigned vector);
 bool msix_is_masked(PCIDevice *d, unsigned vector);
+/* What @vector sends; false: nothing, it is masked or MSI-X is off. */
+bool msix_message(PCIDevice *d, unsigned vector, uint64_t *addr,
+                  uint32_t *data);
 
 /* A message write on behalf of @d. */
 void pci_send_msi(PCIDevice *d, uint64_t addr, uint32_t data);

@@ -153,6 +153,10 @@ static KernelIrqchip irqchip_ops = {
     .set_gsi = set_gsi,
     .set_pin_route = kvm_route_pin_msi,
     .set_pic_intr = set_pic_intr,
+    .add_msi_route = kvm_route_add_msi,
+    .set_msi_route = kvm_route_set_msi,
+    .remove_route = kvm_route_remove,
+    .irqfd = kvm_irqfd,
     .vm_ioctl = kvm_vm_ioctl,
 };
 

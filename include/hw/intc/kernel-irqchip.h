@@ -19,6 +19,13 @@ typedef struct KernelIrqchip {
     void (*set_pin_route)(int pin, bool masked, hwaddr addr, uint32_t data);
     /* Local APICs only: the 8259's INT. */
     void (*set_pic_intr)(int level);
+    /* A GSI that stands for this message, for irqfd(); -errno: none left. */
+    int (*add_msi_route)(hwaddr addr, uint32_t data);
+    void (*set_msi_route)(int gsi, hwaddr addr, uint32_t data);
+    void (*remove_route)(int gsi);
+    /* From now on (or no more) the kernel fires @gsi when @fd is signalled:
+     * 0 or -errno. */
+    int (*irqfd)(int gsi, int fd, bool on);
     /* ioctls on the VM: 0 or -errno. */
     int (*vm_ioctl)(unsigned long request, void *arg);
 } KernelIrqchip;

@@ -124,6 +124,10 @@ struct VirtIODevice {
     void (*notify)(void *opaque, uint16_t vector);
     /* Rings may be used now (DRIVER_OK), or no more. */
     void (*started)(void *opaque, bool on);
+    /* While started: the eventfd of a queue's kicks, and one whose signal is
+     * the interrupt @vector (any thread); NULL or -1: there is none. */
+    int (*kick_fd)(void *opaque, unsigned queue);
+    int (*call_fd)(void *opaque, unsigned vector);
     void *transport;
 };
 
