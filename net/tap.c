@@ -30,6 +30,9 @@ typedef struct TapNet {
     bool has_hdr;        /* frames on the descriptor have a header */
     unsigned hdr_len;
     bool reading, writing, enabled;
+    int vhost;           /* of /dev/vhost-net, -1: none */
+    bool vhost_forced;   /* the emulator shall not serve the queues */
+    bool lent;           /* the kernel moves the frames */
     uint8_t buf[NET_MAX_FRAME + 64];
 } TapNet;
 
@@ -38,10 +41,12 @@ static void tap_writable(void *opaque);
 
 static void tap_watch(TapNet *s, bool reading, bool writing)
 {
+    bool on = s->enabled && !s->lent;
+
     s->reading = reading;
     s->writing = writing;
-    loop_set_fd(loop_main(), s->fd, reading && s->enabled ? tap_readable : NULL,
-                writing && s->enabled ? tap_writable : NULL, s);
+    loop_set_fd(loop_main(), s->fd, reading && on ? tap_readable : NULL,
+                writing && on ? tap_writable : NULL, s);
 }
 
 static void tap_sent(NetClient *nc, ssize_t len)
@@ -194,6 +199,9 @@ static void tap_cleanup(NetClient *nc)
     if (s->fd >= 0) {
         close(s->fd);
     }
+    if (s->vhost >= 0) {
+        close(s->vhost);
+    }
     g_free(s->downscript);
     g_free(s->ifname);
 }
@@ -244,6 +252,7 @@ NetClient *net_tap_new_fd(int fd, const char *model, const char *name,
     fcntl(fd, F_SETFD, FD_CLOEXEC);
     s = (TapNet *)net_client_new(&tap_info, peer, model, name);
     s->fd = fd;
+    s->vhost = -1;
     s->enabled = true;
     s->nc.queue_index = queue;
     s->ifname = g_strndup(ifr.ifr_name, IFNAMSIZ);
@@ -260,9 +269,24 @@ NetClient *net_tap_new_fd(int fd, const char *model, const char *name,
     return &s->nc;
 }
 
-int net_tap_fd(NetClient *nc)
+int net_tap_vhost(NetClient *nc, bool *forced)
 {
-    return nc->info == &tap_info ? ((TapNet *)nc)->fd : -1;
+    TapNet *s = (TapNet *)nc;
+
+    if (nc->info != &tap_info) {
+        return -1;
+    }
+    *forced = s->vhost_forced;
+    return s->vhost;
+}
+
+int net_tap_lend(NetClient *nc, bool lent)
+{
+    TapNet *s = (TapNet *)nc;
+
+    s->lent = lent;
+    tap_watch(s, s->reading, s->writing);
+    return s->fd;
 }
 
 /* ---- opening ------------------------------------------------------------- */
@@ -349,39 +373,71 @@ static bool check_options(const NetdevTapOptions *o, bool has_peer,
         return false;
     }
     if (o->has_poll_us && o->poll_us) {
-        error_setg(errp, "poll-us: this build has no vhost");
+        error_setg(errp, "poll-us: not in this build yet");
         return false;
     }
     return true;
 }
 
-/* The kernel's virtio-net: as QEMU without /dev/vhost-net, we go on without
- * unless it is forced. */
-static bool check_vhost(const NetdevTapOptions *o, Error **errp)
+/* Who serves the queues of a virtio-net card: the kernel, with vhost=on. */
+static bool wants_vhost(const NetdevTapOptions *o)
 {
-    g_auto(GStrv) fds = g_strsplit(o->vhostfds ? o->vhostfds
-                                   : o->vhostfd ? o->vhostfd : "", ":", -1);
-    bool wanted = o->has_vhost ? o->vhost
-                               : (o->has_vhostforce && o->vhostforce) ||
-                                     o->vhostfd || o->vhostfds;
+    return o->has_vhost ? o->vhost
+                        : (o->has_vhostforce && o->vhostforce) || o->vhostfd ||
+                              o->vhostfds;
+}
 
-    for (int i = 0; fds[i] && *fds[i]; i++) {
-        int fd = fd_from_text(fds[i], errp);
+/* The @n-th of @id's queues gets its descriptor.  Without one the emulator
+ * serves it, unless vhost is forced. */
+static bool open_vhost(const char *id, const NetdevTapOptions *o, unsigned n,
+                       const char *text, Error **errp)
+{
+    NetClient *ncs[NET_MAX_QUEUES];
+    TapNet *s = net_find(id, false, ncs, NET_MAX_QUEUES) > n
+                    ? (TapNet *)ncs[n] : NULL;
+    bool forced = o->has_vhostforce && o->vhostforce;
+    int fd = text ? fd_from_text(text, errp)
+                  : RETRY_ON_EINTR(open("/dev/vhost-net", O_RDWR | O_CLOEXEC));
 
-        if (fd < 0) {
-            return false;
-        }
-        close(fd);
-    }
-    if (!wanted) {
-        return true;
-    }
-    if (o->has_vhostforce && o->vhostforce) {
-        error_setg(errp, "vhostforce=on: this build has no vhost");
+    if (fd < 0 && text) {
         return false;
     }
-    warn_report("tap: vhost=on: this build has no vhost, the queues are "
-                "served by the emulator");
+    if (fd < 0 && forced) {
+        error_setg_errno(errp, errno, "could not open /dev/vhost-net");
+        return false;
+    }
+    if (fd < 0) {
+        warn_report("tap: vhost=on: could not open /dev/vhost-net: %s; the "
+                    "emulator serves the queues", strerror(errno));
+        return true;
+    }
+    if (!s) {
+        error_setg(errp, "more vhostfds than queues");
+        close(fd);
+        return false;
+    }
+    if (!wants_vhost(o)) { /* vhost=off,vhostfd=N */
+        close(fd);
+        return true;
+    }
+    s->vhost = fd;
+    s->vhost_forced = forced;
+    return true;
+}
+
+static bool open_vhosts(const char *id, const NetdevTapOptions *o, Error **errp)
+{
+    const char *list = o->vhostfds ? o->vhostfds : o->vhostfd;
+    g_auto(GStrv) fds = list ? g_strsplit(list, ":", -1) : NULL;
+    NetClient *ncs[NET_MAX_QUEUES];
+    unsigned n = list ? g_strv_length(fds)
+                      : net_find(id, false, ncs, NET_MAX_QUEUES);
+
+    for (unsigned i = 0; (list || wants_vhost(o)) && i < n; i++) {
+        if (!open_vhost(id, o, i, list ? fds[i] : NULL, errp)) {
+            return false;
+        }
+    }
     return true;
 }
 
@@ -492,7 +548,7 @@ static bool tap_open(const Netdev *opts, NetClient *peer, Error **errp)
     } else {
         ok = open_named(opts->id, o, peer, errp);
     }
-    ok = ok && check_vhost(o, errp);
+    ok = ok && open_vhosts(opts->id, o, errp);
     if (!ok) {
         drop_clients(opts->id);
     }

@@ -150,6 +150,7 @@ static bool cmd_mq(VirtIONet *s, uint8_t cmd, Reader *r)
     }
     s->pairs = n;
     virtio_net_apply_pairs(s);
+    virtio_net_update_vhost(s, false);
     return true;
 }
 

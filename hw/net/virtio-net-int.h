@@ -6,6 +6,7 @@
 #include "hw/virtio/virtio.h"
 #include "net/net.h"
 #include "util/timer.h"
+#include "vhost-net.h"
 
 /* Feature bits, virtio 1.1, 5.1.3. */
 enum {
@@ -31,6 +32,7 @@ typedef struct NetQueue {
     NetClient *nc;
     VirtQueue *rx, *tx;
     Timer tx_timer;     /* tx=timer */
+    VHostNet *vhost;    /* NULL: none; owned */
     bool tx_blocked;    /* the peer has no room */
 } NetQueue;
 
@@ -69,6 +71,13 @@ struct VirtIONet {
 };
 
 void virtio_net_ctrl(VirtIODevice *vdev, VirtQueue *vq);
+/* For realize: vhost for the taps that ask for it.  False: one must have it
+ * and cannot. */
+bool virtio_net_open_vhost(VirtIONet *s, Error **errp);
+void virtio_net_close_vhost(VirtIONet *s);
+/* The kernel serves the queues of those exactly while guest and cable are up;
+ * @stop: not now. */
+void virtio_net_update_vhost(VirtIONet *s, bool stop);
 /* Does the guest want that frame? */
 bool virtio_net_wants(VirtIONet *s, const uint8_t *frame, size_t len);
 void virtio_net_filter_reset(VirtIONet *s);

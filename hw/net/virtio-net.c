@@ -55,7 +55,7 @@ static NetQueue *queue_of(NetClient *nc)
 static bool rx_usable(const NetQueue *q)
 {
     return q && q->nc->queue_index < q->s->pairs &&
-           virtio_queue_ready(q->rx) && q->s->vdev.vm_running;
+           !vhost_net_running(q->vhost) && virtio_queue_ready(q->rx) && q->s->vdev.vm_running;
 }
 
 /* The guest need kick only while it has no buffers there. */
@@ -488,7 +488,8 @@ static uint64_t net_features(VirtIODevice *vdev, uint64_t f)
     if (s->speed >= 0 || s->duplex) {
         f |= BIT(NF_SPEED_DUPLEX);
     }
-    return f;
+    return s->queues && s->queues[0].vhost
+               ? vhost_net_features(s->queues[0].vhost, f) : f;
 }
 
 void virtio_net_apply_offloads(VirtIONet *s)
@@ -575,6 +576,7 @@ static void net_set_status(VirtIODevice *vdev, uint8_t status)
 {
     VirtIONet *s = net_of(vdev);
 
+    virtio_net_update_vhost(s, false);
     for (unsigned i = 0; (status & VIRTIO_S_DRIVER_OK) && i < s->pairs; i++) {
         net_flush(s->queues[i].nc);
     }
@@ -590,9 +592,15 @@ static void link_changed(NetClient *nc)
     } else {
         s->status |= NET_S_LINK_UP;
     }
+    virtio_net_update_vhost(s, false);
     if (s->status != old) {
         virtio_notify_config(&s->vdev);
     }
+}
+
+static void net_vm_state(VirtIODevice *vdev, bool on)
+{
+    virtio_net_update_vhost(net_of(vdev), false);
 }
 
 static bool net_announce(NetClient *nc)
@@ -624,6 +632,7 @@ static void net_reset(VirtIODevice *vdev)
 {
     VirtIONet *s = net_of(vdev);
 
+    virtio_net_update_vhost(s, true);
     virtio_net_filter_reset(s);
     memcpy(s->mac, s->conf.mac.a, 6);
     nic_format_info(s->nic, s->mac);
@@ -704,6 +713,21 @@ static uint32_t net_pick_vectors(VirtIODevice *vdev)
     return 2 * pairs_of(net_of(vdev)) + 2;
 }
 
+static void net_unrealize(DeviceState *dev)
+{
+    VirtIONet *s = (VirtIONet *)dev;
+
+    for (unsigned i = 0; i < s->max_pairs; i++) {
+        timer_del(&s->queues[i].tx_timer);
+    }
+    virtio_net_close_vhost(s);
+    virtio_cleanup(&s->vdev);
+    nic_free(s->nic);
+    s->nic = NULL;
+    g_clear_pointer(&s->queues, g_free);
+    g_clear_pointer(&s->tx_buf, g_free);
+}
+
 static bool net_realize(DeviceState *dev, Error **errp)
 {
     VirtIONet *s = (VirtIONet *)dev;
@@ -743,23 +767,13 @@ static bool net_realize(DeviceState *dev, Error **errp)
     s->peer_hdr = net_peer_has_vnet_hdr(s->queues[0].nc, sizeof(NetHdr)) &&
                   net_peer_has_vnet_hdr(s->queues[0].nc, 10);
     s->status = s->queues[0].nc->link_down ? 0 : NET_S_LINK_UP;
+    if (!virtio_net_open_vhost(s, errp)) {
+        net_unrealize(dev);
+        return false;
+    }
     virtio_net_apply_pairs(s);
     nic_format_info(s->nic, s->mac);
     return true;
-}
-
-static void net_unrealize(DeviceState *dev)
-{
-    VirtIONet *s = (VirtIONet *)dev;
-
-    for (unsigned i = 0; i < s->max_pairs; i++) {
-        timer_del(&s->queues[i].tx_timer);
-    }
-    virtio_cleanup(&s->vdev);
-    nic_free(s->nic);
-    s->nic = NULL;
-    g_clear_pointer(&s->queues, g_free);
-    g_clear_pointer(&s->tx_buf, g_free);
 }
 
 static bool net_post_load(void *opaque, int version, Error **errp)
@@ -864,6 +878,7 @@ static const VirtIOInfo net_virtio = {
     .set_config = net_set_config,
     .set_status = net_set_status,
     .reset = net_reset,
+    .vm_state = net_vm_state,
 };
 
 static const DeviceInfo net_device_info = {

@@ -47,6 +47,7 @@ struct VirtQueue {
     EventLoop *loop;
     BH *bh;
     int kick_fd;             /* watched by loop; -1: none */
+    bool taken;              /* somebody else works on the ring */
     atomic_bool notify;      /* notify_bh has to interrupt */
 };
 
@@ -61,6 +62,19 @@ bool virtqueue_should_notify(VirtQueue *vq);
 /* The queue's loop watches @fd for kicks in place of the one before; -1: none.
  * BQL. */
 void virtio_queue_watch(VirtQueue *vq, int fd);
+
+/*
+ * Gives the ring to somebody else (the kernel): @area is where its parts lie
+ * in this process, and no handler runs until it comes back, with the next
+ * index to take from it and the eventfd of its kicks (-1: none).  False: the
+ * ring cannot be used.  BQL.
+ */
+bool virtqueue_take(VirtQueue *vq, uint8_t *area[RING_AREAS]);
+void virtqueue_return(VirtQueue *vq, uint16_t next_avail, int kick_fd);
+static inline bool virtqueue_taken(const VirtQueue *vq)
+{
+    return vq->taken;
+}
 
 /* RING_RESET: at once, or when its requests have ended (vq->resetting). */
 void virtio_queue_reset(VirtQueue *vq);

@@ -28,7 +28,7 @@ static void queue_run(void *opaque)
 
     /* A kick while the VM stands still is remembered by the ring itself. */
     if (vdev->vm_running && !vdev->broken && !vdev->resetting &&
-        vq->enabled && vq->handler && !atomic_load(&vq->resetting) &&
+        vq->enabled && !vq->taken && vq->handler && !atomic_load(&vq->resetting) &&
         (vdev->status & VIRTIO_S_DRIVER_OK ||
          !virtio_has(vdev, VIRTIO_F_VERSION_1))) {
         vq->handler(vdev, vq);

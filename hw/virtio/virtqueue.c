@@ -742,6 +742,31 @@ bool virtqueue_should_notify(VirtQueue *vq)
 
 /* ---- saved state -------------------------------------------------------------------- */
 
+bool virtqueue_take(VirtQueue *vq, uint8_t *area[RING_AREAS])
+{
+    if (vq->taken || packed(vq) || !ring_ready(vq)) {
+        return false;
+    }
+    for (unsigned n = 0; n < RING_AREAS; n++) {
+        area[n] = vq->area[n].host;
+    }
+    virtio_queue_watch(vq, -1);
+    vq->taken = true;
+    return true;
+}
+
+void virtqueue_return(VirtQueue *vq, uint16_t next_avail, int kick_fd)
+{
+    vq->taken = false;
+    vq->last_avail = vq->shadow_avail = next_avail;
+    /* All that was taken has been given back. */
+    vq->used = next_avail;
+    vq->inuse = 0;
+    vq->signalled_valid = false;
+    vq->notification = true;
+    virtio_queue_watch(vq, kick_fd);
+}
+
 bool virtqueue_post_load(VirtQueue *vq, Error **errp)
 {
     bool pack = packed(vq);

@@ -234,8 +234,12 @@ bool net_open_on_hub(const Netdev *opts, int hub, Error **errp);
 NetClient *net_hub_port_new(int id, const char *name, NetClient *peer,
                             Error **errp);
 
-/* A tap's descriptor, for vhost; -1: not a tap. */
-int net_tap_fd(NetClient *nc);
+/* The descriptor of /dev/vhost-net that a tap queue was given, -1: none, or
+ * not a tap; @forced: the NIC shall not do without. */
+int net_tap_vhost(NetClient *nc, bool *forced);
+/* The kernel takes the tap's frames from the descriptor that is returned (or
+ * no more): nobody here reads it. */
+int net_tap_lend(NetClient *nc, bool lent);
 
 /* User networks, for the monitor: adds "tcp::2222-:22" or removes
  * "tcp::2222" (@id NULL: the first network); `info usernet`. */
