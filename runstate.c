@@ -467,6 +467,7 @@ static void serve_suspend(void)
 static void serve_reset(ShutdownCause cause)
 {
     cpus_pause_all();
+    atomic_store(&suspend_wanted, false); /* of the machine before */
     system_reset(cause);
     cpus_resume_all();
     if (!runstate_is_running() && !runstate_check(RUN_STATE_INMIGRATE)) {
@@ -494,7 +495,8 @@ static bool requests_serve(void)
     if (atomic_exchange(&debug_wanted, false)) {
         do_stop(RUN_STATE_DEBUG, true);
     }
-    if (atomic_exchange(&suspend_wanted, false)) {
+    /* One that a stop overtook waits until the VM goes on. */
+    if (runstate_is_running() && atomic_exchange(&suspend_wanted, false)) {
         serve_suspend();
     }
     if (serve_shutdown()) {

@@ -276,8 +276,7 @@ static bool pc_init(MachineState *m, Error **errp)
     if (!pc->ide ||
         (m->usb && !pci_create(pc->pci, PCI_DEVFN(1, 2), "piix3-usb-uhci",
                                errp)) ||
-        !pc_init_pm(pc, errp) ||
-        (!accel_is("qtest") && !pc_init_cpus(pc, errp)) ||
+        !pc_init_pm(pc, errp) || !pc_init_cpus(pc, errp) ||
         !pc_init_fw_cfg(pc, errp) || !piix3_ide_add_drives(pc->ide, errp) ||
         !isa_fdc_add_drives(pc->fdc, errp)) {
         return false;

@@ -642,6 +642,9 @@ static bool cpu_realize(DeviceState *dev, Error **errp)
     }
     x86_env_new(cpu);
     set_tsc_scale(cpu);
+    if (accel_is("qtest") && !x86_tsc_frozen) {
+        x86_tsc_run(false); /* for good: no code runs, all time stands */
+    }
     cs->cpu_index = cpu_count();
     if (cpu->apic_id == UINT32_MAX) {
         cpu->apic_id = cs->cpu_index;
