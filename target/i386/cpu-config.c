@@ -35,8 +35,8 @@ static const struct {
     /* fsgsbase tsc-adjust bmi1 smep bmi2 erms invpcid rdseed adx smap
      * clflushopt clwb; avx2 sha-ni. */
     [FW_7_EBX] = { 0x019c078b, 0x20000020 },
-    /* umip rdpid movdiri; gfni vaes vpclmulqdq. */
-    [FW_7_ECX] = { 0x08400004, 0x700 },
+    /* umip rdpid movdiri movdir64b; gfni vaes vpclmulqdq. */
+    [FW_7_ECX] = { 0x18400004, 0x700 },
     /* fsrm serialize. */
     [FW_7_EDX] = { 0x4010, 0 },
     /* syscall nx mmxext fxsr-opt pdpe1gb rdtscp lm, AMD's repeats. */
@@ -384,7 +384,8 @@ static void decoder_mask(X86CPU *cpu)
         { FW_7_EBX, 24, XF_CLWB },     { FW_7_EBX, 29, XF_SHA },
         { FW_7_ECX, 8, XF_GFNI },      { FW_7_ECX, 9, XF_VAES },
         { FW_7_ECX, 10, XF_VPCLMUL },  { FW_7_ECX, 22, XF_RDPID },
-        { FW_7_ECX, 27, XF_MOVDIRI },  { FW_7_EDX, 14, XF_SERIALIZE },
+        { FW_7_ECX, 27, XF_MOVDIRI },  { FW_7_ECX, 28, XF_MOVDIR64B },
+        { FW_7_EDX, 14, XF_SERIALIZE },
         { FW_8_1_EDX, 11, XF_SYSCALL }, { FW_8_1_EDX, 27, XF_RDTSCP },
         { FW_8_1_ECX, 0, XF_LAHF64 },  { FW_8_1_ECX, 5, XF_LZCNT },
         { FW_8_8_EBX, 9, XF_WBNOINVD }, { FW_D1_EAX, 0, XF_XSAVEOPT },

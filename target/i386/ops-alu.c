@@ -142,6 +142,20 @@ void op_movbe(Env *env, In in)
     wr(env, in, 0, __builtin_bswap64(v) >> (64 - 8 * size));
 }
 
+/* 64 bytes from operand 1, whose faults come first, to ES:operand 0. */
+void op_movdir64b(Env *env, In in)
+{
+    uint64_t to = reg_get(env, OPND_NUM(in->opnd[0]), in->addrsize);
+    uint8_t buf[64];
+
+    x86_ld_buf(env, x86_insn_lin(env, in, 64, false), buf, 64);
+    to = env->code64 ? to : x86_seg_lin(env, R_ES, to, 64, true);
+    if (to & 63) {
+        x86_raise_err(env, EXCP_GP, 0);
+    }
+    x86_st_buf(env, to, buf, 64);
+}
+
 void op_lea(Env *env, In in)
 {
     reg_set(env, OPND_NUM(in->opnd[0]), x86_insn_ea(env, in), in->opsize);

@@ -217,17 +217,17 @@ static inline uint64_t f_andn(uint64_t o, uint64_t a, uint64_t c) { return o & ~
 /* The table's functions (ops.c). */
 X86OpFn op_add, op_adc, op_sub, op_sbb, op_cmp, op_and, op_or, op_xor,
     op_test, op_not, op_neg, op_inc, op_dec, op_mov, op_movsx, op_movabs,
-    op_movbe, op_lea, op_xchg, op_xadd, op_cmpxchg, op_cmpxchg8b, op_shift,
-    op_shxd, op_shiftx, op_mul, op_imul1, op_imul2, op_imul3, op_mulx, op_div,
-    op_idiv, op_bt, op_bits, op_popcnt, op_bswap, op_bmi, op_pext, op_adx,
-    op_crc32, op_rdrand, op_cbw, op_cwd, op_daa, op_aaa, op_aam, op_aad,
-    op_salc, op_flag, op_lahf, op_pushf, op_popf, op_cli, op_push, op_pop,
-    op_pusha, op_popa, op_enter, op_leave, op_jcc, op_loop, op_jmp,
-    op_jmp_ind, op_call, op_ret, op_setcc, op_cmov, op_mov_seg, op_mov_to_seg,
-    op_lds, op_far, op_int, op_bound, op_arpl, op_xlat, op_sldt, op_smsw,
-    op_lmsw, op_sgdt, op_lgdt, op_lldt, op_lar, op_verr, op_mov_cr, op_mov_dr,
-    op_io, op_string, op_msr, op_rdtsc, op_rdpmc, op_rdpid, op_cpuid,
-    op_fsgsbase, op_swapgs, op_invlpg, op_invpcid, op_misc, op_ud, op_nop,
-    op_xgetbv, op_rsm;
+    op_movbe, op_movdir64b, op_lea, op_xchg, op_xadd, op_cmpxchg,
+    op_cmpxchg8b, op_shift, op_shxd, op_shiftx, op_mul, op_imul1, op_imul2,
+    op_imul3, op_mulx, op_div, op_idiv, op_bt, op_bits, op_popcnt, op_bswap,
+    op_bmi, op_pext, op_adx, op_crc32, op_rdrand, op_cbw, op_cwd, op_daa,
+    op_aaa, op_aam, op_aad, op_salc, op_flag, op_lahf, op_pushf, op_popf,
+    op_cli, op_push, op_pop, op_pusha, op_popa, op_enter, op_leave, op_jcc,
+    op_loop, op_jmp, op_jmp_ind, op_call, op_ret, op_setcc, op_cmov,
+    op_mov_seg, op_mov_to_seg, op_lds, op_far, op_int, op_bound, op_arpl,
+    op_xlat, op_sldt, op_smsw, op_lmsw, op_sgdt, op_lgdt, op_lldt, op_lar,
+    op_verr, op_mov_cr, op_mov_dr, op_io, op_string, op_msr, op_rdtsc,
+    op_rdpmc, op_rdpid, op_cpuid, op_fsgsbase, op_swapgs, op_invlpg,
+    op_invpcid, op_misc, op_ud, op_nop, op_xgetbv, op_rsm;
 
 #endif

@@ -316,6 +316,12 @@ static bool prepare(const struct insn *insn, uint8_t *code,
         s->gpr[R_BX] = (mode == DECODE_16 ? 0 : HC_DATA) +
                        s->gpr[R_BX] % (HC_DATA_SIZE - 256);
     }
+    if (insn->op == OP_MOVDIR64B) {
+        uint64_t *to = &s->gpr[insn->opnd[0] & 15];
+
+        *to = (mode == DECODE_16 ? 0 : HC_DATA) + *to % HC_DATA_SIZE;
+        *to &= *to & 0x800 ? ~UINT64_C(0) : ~UINT64_C(63);
+    }
     if (row->priv == PRIV_IO) {
         s->gpr[R_CX] |= 1; /* REP of nothing: fault or not, by processor */
     }
