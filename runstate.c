@@ -207,11 +207,15 @@ void system_shutdown_request(ShutdownCause cause)
     loop_kick(loop_main());
 }
 
-/* The vCPU that asked leaves guest code now, not at its next exit. */
+/*
+ * The vCPU that asked does not run another instruction; the main loop, which
+ * serves the request, lets it go on.
+ */
 static void leave_guest(void)
 {
     if (current_cpu) {
-        atomic_store(&current_cpu->exit_request, true);
+        current_cpu->stop = true;
+        cpu_kick(current_cpu);
     }
     loop_kick(loop_main());
 }
