@@ -288,6 +288,10 @@ static const char *explain(const uint8_t *b)
         p++;
     }
     b += p;
+    if (b[0] == 0x0f && b[1] == 0x01 && b[2] >= 0xcc && b[2] <= 0xcf &&
+        memchr(b - p, 0x66, p)) {
+        return "TDX: tdcall, seamret, seamops, seamcall";
+    }
     if (b[0] == 0x62) {
         return "EVEX";
     }
