@@ -308,6 +308,9 @@ typedef struct CPUX86State {
     /* Indexes of the non-global fills since they were last dropped; more
      * than TLB_LOG: all are looked at. */
     uint16_t fill_log[MMU_MODES][512];
+    /* By a hash of the RAM page: entries that let stores pass (see
+     * tlb-writers.c). */
+    uint16_t writers[4096][4];
     uint32_t fill_count[MMU_MODES];
     /* Physical pages the walker met. */
     struct phys_page {
@@ -574,7 +577,10 @@ void x86_mmu_update_mode(CPUX86State *env);
 /* Own thread (or exclusive): serve requests; drop permission to store. */
 void x86_tlb_serve_requests(CPUX86State *env);
 void x86_tlb_drop_write(CPUX86State *env);
+/* tlb-writers.c: the same for one page of RAM; entry @i of @mode has got the
+ * permission. */
 void x86_tlb_drop_write_ram(CPUX86State *env, uint64_t ram_page);
+void x86_tlb_note_writer(CPUX86State *env, int mode, unsigned i) NO_VECTORS;
 /* Dirty log: sees every store again.  Waits for vCPUs. */
 void x86_dirty_sync(void);
 

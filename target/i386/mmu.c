@@ -590,6 +590,7 @@ static struct tlb_info *tlb_fill(CPUX86State *env, vaddr lin, enum access acc,
             ram_will_dirty(p->ram_offset);
             atomic_store_explicit(&env->logged, true, memory_order_relaxed);
             t->tag_w = page;
+            x86_tlb_note_writer(env, mode, i);
         }
     }
     return info;
@@ -700,6 +701,7 @@ bool x86_tlb_refill(CPUX86State *env, vaddr lin, uint32_t write)
         ram_will_dirty(ram);
         atomic_store_explicit(&env->logged, true, memory_order_relaxed);
         t->tag_w = page;
+        x86_tlb_note_writer(env, mode, i);
     }
     return true;
 }
@@ -1149,18 +1151,6 @@ void x86_tlb_drop_write(CPUX86State *env)
     for (int m = 0; m < MMU_MODES; m++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
             if (env->tlb_info[m][i].flags & TLB_VALID) {
-                env->tlb[m][i].tag_w = (uint64_t)(i ^ 1) << 12;
-            }
-        }
-    }
-}
-
-void x86_tlb_drop_write_ram(CPUX86State *env, uint64_t ram_page)
-{
-    for (int m = 0; m < MMU_MODES; m++) {
-        for (unsigned i = 0; i < TLB_SIZE; i++) {
-            if (env->tlb_info[m][i].flags & TLB_VALID &&
-                env->tlb_info[m][i].ram_offset == ram_page) {
                 env->tlb[m][i].tag_w = (uint64_t)(i ^ 1) << 12;
             }
         }
