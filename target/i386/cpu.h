@@ -237,7 +237,7 @@ struct jce {
     uint64_t tag;          /* linear address ^ generation and key */
     struct block *blk;
 };
-#define JC_SIZE 4096
+#define JC_SIZE 16384
 
 /* The same for generated code. */
 struct jjce {
