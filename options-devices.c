@@ -61,6 +61,38 @@ bool opt_device(VMConfig *cfg, const OptionDef *o, const char *arg,
     return add_device(cfg, loc, arg, opts, errp);
 }
 
+/* "disk:[format=FORMAT]:FILE": a drive of its own for it. */
+static bool add_usb_disk(VMConfig *cfg, const char *what, const char *loc,
+                         const char *arg, Error **errp)
+{
+    g_autofree char *id = g_strdup_printf("usbdisk%zu", cfg->drives.n);
+    const char *colon = strchr(what, ':');
+    QObject *drive, *dev;
+
+    drive = qdict_new();
+    if (g_str_has_prefix(what, "format=") && colon) {
+        g_autofree char *format = g_strndup(what + 7, colon - what - 7);
+
+        qdict_put_str(drive, "format", format);
+        what = colon + 1;
+    }
+    if (!*what) {
+        error_setg(errp, "-usbdevice disk: wants a file");
+        qobject_unref(drive);
+        return false;
+    }
+    qdict_put_str(drive, "if", "none");
+    qdict_put_str(drive, "id", id);
+    qdict_put_str(drive, "file", what);
+    config_list_add(&cfg->drives, loc, arg, drive);
+    dev = qdict_new();
+    qdict_put_str(dev, "driver", "usb-storage");
+    qdict_put_str(dev, "drive", id);
+    do_mprop(cfg, &(OptionDef){ .data = "usb", .text = "on" }, NULL, loc,
+             NULL);
+    return add_device(cfg, loc, arg, dev, errp);
+}
+
 bool opt_usbdevice(VMConfig *cfg, const OptionDef *o, const char *arg,
                    const char *loc, Error **errp)
 {
@@ -72,9 +104,13 @@ bool opt_usbdevice(VMConfig *cfg, const OptionDef *o, const char *arg,
         "usb-tablet", "usb-mouse", "usb-kbd", "usb-wacom-tablet",
         "usb-braille", "usb-ccid", "u2f-passthru"
     };
-    int i = option_find_value("usbdevice", arg, names, errp);
     QObject *opts;
+    int i;
 
+    if (g_str_has_prefix(arg, "disk:")) {
+        return add_usb_disk(cfg, arg + 5, loc, arg, errp);
+    }
+    i = option_find_value("usbdevice", arg, names, errp);
     if (i < 0) {
         return false;
     }

@@ -24,6 +24,8 @@ static void add_device_name(const ObjectType *t, void *opaque)
 /* QEMU's names of what is left out on purpose, by how they begin. */
 static const char *why_absent(const char *driver)
 {
+#define USB_ABSENT "the USB devices are hub, keyboard, mouse, tablet, " \
+                   "storage and serial"
     static const struct {
         const char *prefix, *why;
     } absent[] = {
@@ -31,6 +33,18 @@ static const char *why_absent(const char *driver)
         { "scsi-generic", "the host's SCSI devices are not passed on" },
         { "vhost-", "devices of other processes and of the host's kernel are "
                     "not supported" },
+        { "pci-ohci", "use piix3-usb-uhci, usb-ehci or qemu-xhci" },
+        { "u2f-", USB_ABSENT },
+        { "usb-audio", USB_ABSENT },
+        { "usb-bot", "use usb-storage" },
+        { "usb-braille", USB_ABSENT },
+        { "usb-ccid", USB_ABSENT },
+        { "usb-host", "the host's USB devices are not passed on" },
+        { "usb-mtp", USB_ABSENT },
+        { "usb-net", USB_ABSENT },
+        { "usb-redir", "the host's USB devices are not passed on" },
+        { "usb-uas", "use usb-storage" },
+        { "usb-wacom-tablet", "use usb-tablet" },
         { "virtio-9p", "there is no 9p file server" },
         { "virtio-crypto", "there is no crypto back end" },
         { "virtio-gpu", "use VGA or cirrus-vga" },

@@ -223,13 +223,23 @@ static bool bus_pre_realize(BusState *b, DeviceState *dev, Error **errp)
     if (!d->port) {
         return false;
     }
+    if (d->pcap_path) {
+        d->pcap = usb_pcap_open(d->pcap_path, errp);
+        if (!d->pcap) {
+            return false;
+        }
+    }
     d->port->dev = d;
     return true;
 }
 
 static bool bus_post_realize(BusState *b, DeviceState *dev, Error **errp)
 {
-    usb_attach((USBDevice *)dev);
+    USBDevice *d = (USBDevice *)dev;
+
+    if (!d->self_attach) {
+        usb_attach(d);
+    }
     return true;
 }
 
@@ -242,6 +252,8 @@ static void bus_unrealize(BusState *b, DeviceState *dev)
         d->port->dev = NULL;
         d->port = NULL;
     }
+    usb_pcap_close(d->pcap);
+    d->pcap = NULL;
 }
 
 /* Controllers reset their ports' devices with themselves; a device reset
@@ -297,6 +309,7 @@ static char *usb_fw_path(DeviceState *dev)
 static const Property usb_props[] = {
     PROP_STR("port", USBDevice, port_path),
     PROP_STR("serial", USBDevice, serial),
+    PROP_STR("pcap", USBDevice, pcap_path),
     PROP_UINT32("usb_version", USBDevice, usb_version, 2),
     PROP_END(),
 };

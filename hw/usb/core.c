@@ -35,7 +35,9 @@ static int do_request(USBDevice *d, const uint8_t setup[8], uint8_t *data)
         ret = usb_info(d)->control(d, type, request, value, index, length,
                                    data);
     }
-    return MIN(ret, (int)length);
+    ret = MIN(ret, (int)length);
+    usb_pcap_control(d, setup, data, ret);
+    return ret;
 }
 
 static void control_setup(USBDevice *d, USBPacket *p)
@@ -166,7 +168,13 @@ void usb_handle_packet(USBDevice *d, USBPacket *p)
     }
     p->dev = d;
     usb_info(d)->data(d, p);
+    if (p->status != USB_NAK) {
+        usb_pcap_submit(d, p);
+    }
     if (p->status != USB_ASYNC) {
+        if (p->status != USB_NAK) {
+            usb_pcap_complete(d, p);
+        }
         p->dev = NULL;
         if (p->status == USB_STALL) {
             d->halted |= 1u << (p->ep + (p->pid == USB_PID_IN ? 16 : 0));
@@ -178,6 +186,7 @@ void usb_packet_complete(USBPacket *p)
 {
     USBDevice *d = p->dev;
 
+    usb_pcap_complete(d, p);
     p->dev = NULL;
     if (p->status == USB_STALL) {
         d->halted |= 1u << (p->ep + (p->pid == USB_PID_IN ? 16 : 0));
@@ -190,6 +199,10 @@ void usb_cancel_packet(USBPacket *p)
     USBDevice *d = p->dev;
 
     p->dev = NULL;
+    if (d) {
+        p->status = USB_NAK;
+        usb_pcap_complete(d, p);
+    }
     if (d && usb_info(d)->cancel) {
         usb_info(d)->cancel(d, p);
     }

@@ -1,499 +1,25 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Enhanced Host Controller Interface (EHCI specification 1.0): high speed, with
- * companion controllers for the rest.
+ * companion controllers for the rest.  Registers and ports; ehci-sched.c has
+ * the schedules.
  *
- * Each millisecond the periodic list's entry of that frame and the ring of
- * asynchronous queue heads are walked; while nothing moves several frames go
- * together, up to LAZY_FRAMES, and a device that gets something to say ends
- * that.  Isochronous descriptors are passed over: no device here has such
- * endpoints.
- *
- *   - Walks are bounded: STEPS entries of a list, QTDS transfers of one queue.
- *   - A qTD is one packet to the device, gathered from its five pages (at most
- *     20 KiB).  One that is answered later is found again by its queue head.
- *   - A port whose owner is its companion shows the device there, at full
- *     speed.
- *
+ * A port whose owner is its companion shows the device there, at full speed.
  * ehci_update_irq() alone moves the line.
  */
 #include "osdep.h"
-#include "hw/pci.h"
-#include "hw/usb.h"
+#include "ehci-int.h"
 #include "util/log.h"
 
-#define PORTS       6
-#define CAP_LENGTH  0x20
-#define MMIO_SIZE   0x1000
-#define FRAME_NS    1000000
-#define LAZY_FRAMES 8
-#define CATCH_UP    32
-#define STEPS       256
-#define QTDS        64
-#define QTD_MAX     (5 * 4096)
-#define UNSEEN_MAX  256 /* frames until a packet is taken back */
-
-enum { USBCMD = 0x00, USBSTS = 0x04, USBINTR = 0x08, FRINDEX = 0x0c,
-       CTRLDSSEGMENT = 0x10, PERIODICLISTBASE = 0x14, ASYNCLISTADDR = 0x18,
-       CONFIGFLAG = 0x40, PORTSC = 0x44 };
-enum { CMD_RS = 0x01, CMD_HCRESET = 0x02, CMD_PSE = 0x10, CMD_ASE = 0x20,
-       CMD_IAAD = 0x40, CMD_LHCRESET = 0x80 };
-enum { STS_INT = 0x01, STS_ERR = 0x02, STS_PCD = 0x04, STS_FLR = 0x08,
-       STS_HSE = 0x10, STS_IAA = 0x20, STS_HALTED = 0x1000,
-       STS_PSS = 0x4000, STS_ASS = 0x8000, STS_W1C = 0x3f };
-enum { P_CCS = 0x01, P_CSC = 0x02, P_PED = 0x04, P_PEDC = 0x08, P_OCC = 0x20,
-       P_RESUME = 0x40, P_SUSP = 0x80, P_RESET = 0x100, P_LINE = 0xc00,
-       P_POWER = 0x1000, P_OWNER = 0x2000, P_WAKE = 0x700000,
-       P_W1C = P_CSC | P_PEDC | P_OCC };
-#define LINK_T 1u
-#define LINK_TYPE(l) ((l) >> 1 & 3)
-#define LINK_PTR 0xffffffe0u
-enum { TYPE_ITD, TYPE_QH, TYPE_SITD, TYPE_FSTN };
-#define QTD_ACTIVE 0x80u
-#define QTD_HALTED 0x40u
-#define QTD_BABBLE 0x10u
-#define QTD_XACT   0x08u
-#define QTD_IOC    0x8000u
-#define QTD_DT     0x80000000u
-/* Words of a queue head. */
-enum { QH_LINK, QH_CHAR, QH_CAP, QH_CURRENT, QH_NEXT, QH_ALT, QH_TOKEN,
-       QH_BUF, QH_WORDS = 12 };
-
-typedef struct EHCIState EHCIState;
-
-typedef struct EHCIAsync {
-    ListNode node;
-    USBPacket packet;
-    uint32_t qh, qtd;
-    unsigned unseen;
-    bool done;
-    uint8_t data[QTD_MAX];
-} EHCIAsync;
-
-struct EHCIState {
-    PCIDevice pci;
-    /* Guest-visible state. */
-    uint32_t cmd, sts, intr, frindex, segment, periodic, async_addr, config;
-    uint32_t portsc[PORTS];
-    int64_t frame_at;
-    uint32_t lazy;
-    Timer timer;
-    /* Host side. */
-    USBBus bus;
-    USBPort ports[PORTS];
-    USBPort *companion[PORTS];
-    MemoryRegion mmio;
-    ListNode pending;
-    EHCIAsync *spare;
-    BH *bh;
-    bool walking, progress;
-};
-
-static void ehci_update_irq(EHCIState *s)
+void ehci_update_irq(EHCIState *s)
 {
     pci_set_irq(&s->pci, (s->sts & s->intr & STS_W1C) != 0);
 }
 
-static void ehci_cause(EHCIState *s, uint32_t bits)
+void ehci_cause(EHCIState *s, uint32_t bits)
 {
     s->sts |= bits;
     ehci_update_irq(s);
-}
-
-static void host_error(EHCIState *s)
-{
-    s->cmd &= ~CMD_RS;
-    timer_del(&s->timer);
-    s->sts = (s->sts & ~(STS_PSS | STS_ASS)) | STS_HALTED;
-    ehci_cause(s, STS_HSE);
-}
-
-/* ---- memory -------------------------------------------------------------- */
-
-static hwaddr guest(const EHCIState *s, uint32_t addr)
-{
-    return addr; /* 32 bits: HCCPARAMS says so, CTRLDSSEGMENT stays 0 */
-}
-
-static bool get_words(EHCIState *s, uint32_t addr, uint32_t *w, unsigned n)
-{
-    uint8_t b[4 * QH_WORDS];
-
-    if (pci_dma_read(&s->pci, guest(s, addr), b, 4 * n) != MEMTX_OK) {
-        host_error(s);
-        return false;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        w[i] = pci_get_long(b + 4 * i);
-    }
-    return true;
-}
-
-static void put_words(EHCIState *s, uint32_t addr, const uint32_t *w,
-                      unsigned n)
-{
-    uint8_t b[4 * QH_WORDS];
-
-    for (unsigned i = 0; i < n; i++) {
-        pci_set_long(b + 4 * i, w[i]);
-    }
-    pci_dma_write(&s->pci, guest(s, addr), b, 4 * n);
-}
-
-/* Data of an overlay: its five pages from the current one's offset on. */
-static void move_data(EHCIState *s, const uint32_t *qh, uint8_t *data,
-                      uint32_t len, bool in)
-{
-    unsigned page = qh[QH_TOKEN] >> 12 & 7;
-    uint32_t off = qh[QH_BUF] & 0xfff, at = 0;
-
-    while (at < len && page < 5) {
-        uint32_t part = MIN(len - at, 4096 - off);
-        hwaddr addr = guest(s, (qh[QH_BUF + page] & 0xfffff000) + off);
-
-        if (in) {
-            pci_dma_write(&s->pci, addr, data + at, part);
-        } else {
-            pci_dma_read(&s->pci, addr, data + at, part);
-        }
-        at += part;
-        off = 0;
-        page++;
-    }
-}
-
-/* ---- packets ------------------------------------------------------------- */
-
-static void pending_free(EHCIAsync *a)
-{
-    if (!a->done) {
-        usb_cancel_packet(&a->packet);
-    }
-    list_remove(&a->node);
-    g_free(a);
-}
-
-static void pending_cancel(EHCIState *s, const USBDevice *d)
-{
-    EHCIAsync *a, *tmp;
-
-    list_foreach_safe(a, tmp, &s->pending, node) {
-        if (!d || a->packet.dev == d) {
-            pending_free(a);
-        }
-    }
-}
-
-static EHCIAsync *pending_find(EHCIState *s, uint32_t qh)
-{
-    EHCIAsync *a;
-
-    list_foreach(a, &s->pending, node) {
-        if (a->qh == qh) {
-            return a;
-        }
-    }
-    return NULL;
-}
-
-static void pending_age(EHCIState *s)
-{
-    EHCIAsync *a, *tmp;
-
-    list_foreach_safe(a, tmp, &s->pending, node) {
-        if (++a->unseen > UNSEEN_MAX) {
-            pending_free(a);
-        }
-    }
-}
-
-static USBDevice *find_device(EHCIState *s, uint8_t addr)
-{
-    for (unsigned i = 0; i < PORTS; i++) {
-        USBDevice *d = (s->portsc[i] & (P_PED | P_OWNER)) == P_PED
-                           ? usb_find_device(&s->ports[i], addr) : NULL;
-
-        if (d) {
-            return d;
-        }
-    }
-    return NULL;
-}
-
-/* ---- queues -------------------------------------------------------------- */
-
-/* The packet's answer into the overlay; true: the qTD is done, and well. */
-static bool qtd_finish(EHCIState *s, uint32_t *qh, const USBPacket *p)
-{
-    uint32_t token = qh[QH_TOKEN], left = token >> 16 & 0x7fff, moved;
-    uint32_t mpl = MAX(qh[QH_CHAR] >> 16 & 0x7ff, 1), off, packets;
-    bool ok = false;
-
-    if (p->status == USB_NAK) {
-        return false;
-    }
-    s->progress = true;
-    token &= ~QTD_ACTIVE;
-    if (p->status == USB_OK) {
-        moved = MIN(p->pid == USB_PID_IN ? p->actual : left, left);
-        if (p->pid == USB_PID_IN) {
-            move_data(s, qh, p->data, moved, true);
-        }
-        left -= moved;
-        off = (qh[QH_BUF] & 0xfff) + moved + (token & 0x7000);
-        packets = MAX(DIV_ROUND_UP(moved, mpl), 1);
-        token = (token & ~(0x7fff0000u | 0x7000u)) | left << 16 |
-                (off & 0x7000);
-        token ^= packets & 1 ? QTD_DT : 0;
-        qh[QH_BUF] = (qh[QH_BUF] & ~0xfffu) | (off & 0xfff);
-        if (token & QTD_IOC || (p->pid == USB_PID_IN && left)) {
-            s->sts |= STS_INT;
-        }
-        ok = true;
-    } else {
-        token |= QTD_HALTED;
-        if (p->status == USB_BABBLE) {
-            token |= QTD_BABBLE;
-        } else if (p->status != USB_STALL) {
-            token = (token | QTD_XACT) & ~0xc00u;
-        }
-        s->sts |= STS_ERR | (token & QTD_IOC ? STS_INT : 0);
-    }
-    qh[QH_TOKEN] = token;
-    return ok;
-}
-
-/* One transfer of the queue at @addr; true: it went well, go on. */
-static bool run_qtd(EHCIState *s, uint32_t addr, uint32_t *qh)
-{
-    static const uint8_t pids[4] = { USB_PID_OUT, USB_PID_IN, USB_PID_SETUP };
-    uint32_t token = qh[QH_TOKEN], len = MIN(token >> 16 & 0x7fff, QTD_MAX);
-    uint8_t pid = pids[token >> 8 & 3];
-    EHCIAsync *a = pending_find(s, addr);
-    USBPacket *p;
-    bool ok;
-
-    if (a && a->qtd != qh[QH_CURRENT]) {
-        pending_free(a); /* the guest made another of it */
-        a = NULL;
-    }
-    if (a) {
-        a->unseen = 0;
-        if (!a->done) {
-            return false;
-        }
-        p = &a->packet;
-    } else {
-        p = &s->spare->packet;
-        *p = (USBPacket){ .pid = pid, .ep = qh[QH_CHAR] >> 8 & 15,
-                          .data = s->spare->data, .size = len };
-        if (!pid) {
-            p->status = USB_IOERROR;
-        } else {
-            if (pid != USB_PID_IN) {
-                move_data(s, qh, p->data, len, false);
-            }
-            usb_handle_packet(find_device(s, qh[QH_CHAR] & 0x7f), p);
-        }
-        if (p->status == USB_ASYNC) {
-            a = s->spare;
-            a->qh = addr;
-            a->qtd = qh[QH_CURRENT];
-            a->unseen = 0;
-            a->done = false;
-            list_append(&s->pending, &a->node);
-            s->spare = g_new0(EHCIAsync, 1);
-            return false;
-        }
-    }
-    if (p->status == USB_NAK) {
-        if (a) {
-            pending_free(a);
-        }
-        return false;
-    }
-    ok = qtd_finish(s, qh, p);
-    if (a) {
-        pending_free(a);
-    }
-    /* Overlay and transfer: the token, the overlay's offset. */
-    put_words(s, addr + 4 * QH_TOKEN, &qh[QH_TOKEN], 2);
-    put_words(s, (qh[QH_CURRENT] & LINK_PTR) + 8, &qh[QH_TOKEN], 1);
-    return ok;
-}
-
-static void run_queue(EHCIState *s, uint32_t addr, uint32_t *qh)
-{
-    for (unsigned n = 0; n < QTDS; n++) {
-        uint32_t qtd[8], next;
-
-        if (qh[QH_TOKEN] & QTD_HALTED) {
-            return;
-        }
-        if (!(qh[QH_TOKEN] & QTD_ACTIVE)) { /* advance (4.10.2) */
-            next = qh[QH_TOKEN] >> 16 & 0x7fff && !(qh[QH_ALT] & LINK_T)
-                       ? qh[QH_ALT] : qh[QH_NEXT];
-            if (next & LINK_T || !get_words(s, next & LINK_PTR, qtd, 8) ||
-                !(qtd[2] & QTD_ACTIVE)) {
-                return;
-            }
-            if (!(qh[QH_CHAR] & 0x4000)) { /* the queue keeps the toggle */
-                qtd[2] = (qtd[2] & ~QTD_DT) | (qh[QH_TOKEN] & QTD_DT);
-            }
-            qh[QH_CURRENT] = next & LINK_PTR;
-            memcpy(qh + QH_NEXT, qtd, sizeof(qtd));
-            put_words(s, addr + 4 * QH_CURRENT, qh + QH_CURRENT, 9);
-        }
-        if (!run_qtd(s, addr, qh) || !(s->cmd & CMD_RS)) {
-            return;
-        }
-    }
-}
-
-static void walk_async(EHCIState *s)
-{
-    uint32_t start = s->async_addr & LINK_PTR, at = start, qh[QH_WORDS];
-
-    for (unsigned n = 0; n < STEPS; n++) {
-        if (!get_words(s, at, qh, QH_WORDS)) {
-            return;
-        }
-        run_queue(s, at, qh);
-        if (!(s->cmd & CMD_RS) || qh[QH_LINK] & LINK_T) {
-            return;
-        }
-        at = qh[QH_LINK] & LINK_PTR;
-        if (at == start) {
-            break;
-        }
-    }
-    s->async_addr = at;
-}
-
-static void walk_periodic(EHCIState *s)
-{
-    uint32_t link, qh[QH_WORDS];
-
-    if (!get_words(s, (s->periodic & ~0xfffu) + (s->frindex >> 3 & 0x3ff) * 4,
-                   &link, 1)) {
-        return;
-    }
-    for (unsigned n = 0; n < STEPS && !(link & LINK_T); n++) {
-        uint32_t at = link & LINK_PTR;
-
-        if (LINK_TYPE(link) == TYPE_QH) {
-            if (!get_words(s, at, qh, QH_WORDS)) {
-                return;
-            }
-            run_queue(s, at, qh);
-            link = qh[QH_LINK];
-        } else if (!get_words(s, at, &link, 1)) {
-            return;
-        }
-        if (!(s->cmd & CMD_RS)) {
-            return;
-        }
-    }
-}
-
-/* ---- time ---------------------------------------------------------------- */
-
-static void arm(EHCIState *s)
-{
-    timer_mod_at(&s->timer, s->frame_at + (int64_t)(s->lazy - 1) * FRAME_NS);
-}
-
-/* Schedules go on and off at frames' ends; then the status says so. */
-static void follow_enables(EHCIState *s)
-{
-    s->sts &= ~(STS_PSS | STS_ASS);
-    s->sts |= (s->cmd & CMD_PSE ? STS_PSS : 0) |
-              (s->cmd & CMD_ASE ? STS_ASS : 0);
-}
-
-static bool schedules_on(const EHCIState *s)
-{
-    return s->cmd & CMD_RS && s->cmd & (CMD_PSE | CMD_ASE);
-}
-
-static void advance(EHCIState *s, uint32_t frames)
-{
-    uint32_t old = s->frindex;
-
-    s->frindex = (s->frindex + 8 * frames) & 0x3fff;
-    if ((old ^ s->frindex) & 0x2000 || frames >= 1024) {
-        s->sts |= STS_FLR;
-    }
-    s->frame_at += (int64_t)frames * FRAME_NS;
-}
-
-static void async_pass(EHCIState *s)
-{
-    if (s->cmd & CMD_ASE) {
-        walk_async(s);
-    }
-    if (s->cmd & CMD_IAAD) {
-        s->cmd &= ~CMD_IAAD;
-        s->sts |= STS_IAA;
-    }
-}
-
-static void ehci_tick(void *opaque)
-{
-    EHCIState *s = opaque;
-    int64_t now = clock_ns(CLOCK_VIRTUAL);
-
-    if (s->walking) {
-        return; /* a transfer's DMA came back to our registers */
-    }
-    s->walking = true;
-    s->progress = false;
-    if (now - s->frame_at > (int64_t)CATCH_UP * FRAME_NS) {
-        advance(s, (now - s->frame_at) / FRAME_NS - CATCH_UP / 2);
-    }
-    for (unsigned n = 0; n < CATCH_UP && s->frame_at <= now &&
-                         s->cmd & CMD_RS; n++) {
-        if (s->cmd & CMD_PSE) {
-            walk_periodic(s);
-        }
-        async_pass(s);
-        pending_age(s);
-        advance(s, 1);
-    }
-    s->walking = false;
-    ehci_update_irq(s);
-    if (schedules_on(s)) {
-        s->lazy = s->progress || !list_empty(&s->pending)
-                      ? 1 : MIN(s->lazy * 2, LAZY_FRAMES);
-        arm(s);
-    }
-}
-
-/* An answer has come: it need not wait for the next frame. */
-static void ehci_bh(void *opaque)
-{
-    EHCIState *s = opaque;
-
-    if (schedules_on(s) && !s->walking) {
-        s->walking = true;
-        async_pass(s);
-        s->walking = false;
-        ehci_update_irq(s);
-        s->lazy = 1;
-        if (schedules_on(s)) {
-            arm(s);
-        }
-    }
-}
-
-/* FRINDEX as time goes by, also while no timer runs. */
-static void sync_frames(EHCIState *s)
-{
-    int64_t now = clock_ns(CLOCK_VIRTUAL);
-
-    if (s->cmd & CMD_RS && !schedules_on(s) && now >= s->frame_at) {
-        advance(s, (now - s->frame_at) / FRAME_NS + 1);
-    }
 }
 
 /* ---- ports --------------------------------------------------------------- */
@@ -581,7 +107,7 @@ static void ehci_cancel(USBPort *port, USBDevice *d)
     if (!owned(s, port->index) && c) {
         c->ops->cancel(c, d);
     } else {
-        pending_cancel(s, d);
+        ehci_pending_cancel(s, d);
     }
 }
 
@@ -601,9 +127,9 @@ static void ehci_wakeup(USBPort *port, USBDevice *d, uint8_t ep)
         s->portsc[n] |= P_RESUME;
         ehci_cause(s, STS_PCD);
     }
-    if (schedules_on(s) && s->lazy > 1) {
+    if (ehci_schedules_on(s) && s->lazy > 1) {
         s->lazy = 1;
-        arm(s);
+        ehci_arm(s);
     }
 }
 
@@ -700,7 +226,7 @@ static void write_port(EHCIState *s, unsigned n, uint32_t v)
     if (v & P_RESET && !(*p & P_RESET)) {
         *p = (*p | P_RESET) & ~(P_PED | P_SUSP);
         if (d) {
-            pending_cancel(s, NULL);
+            ehci_pending_cancel(s, NULL);
             usb_port_reset(&s->ports[n]);
         }
     } else if (!(v & P_RESET) && *p & P_RESET) {
@@ -727,12 +253,13 @@ static void ehci_chip_reset(EHCIState *s)
 {
     timer_del(&s->timer);
     bh_cancel(s->bh);
-    pending_cancel(s, NULL);
+    ehci_pending_cancel(s, NULL);
     s->cmd = 0x00080000; /* at most one interrupt in 8 microframes */
     s->sts = STS_HALTED;
     s->intr = s->frindex = s->segment = s->periodic = s->async_addr = 0;
     s->config = 0;
     s->lazy = 1;
+    s->quick = 0;
     for (unsigned i = 0; i < PORTS; i++) {
         bool there = s->ports[i].dev && s->ports[i].dev->attached;
 
@@ -750,13 +277,13 @@ static void ehci_chip_reset(EHCIState *s)
 
 static void write_cmd(EHCIState *s, uint32_t v)
 {
-    bool was_on = schedules_on(s);
+    bool was_on = ehci_schedules_on(s);
 
     if (v & CMD_HCRESET) {
         ehci_chip_reset(s);
         return;
     }
-    sync_frames(s);
+    ehci_sync_frames(s);
     if (v & CMD_RS && !(s->cmd & CMD_RS)) {
         s->frame_at = clock_ns(CLOCK_VIRTUAL) + FRAME_NS;
         s->sts &= ~STS_HALTED;
@@ -769,12 +296,12 @@ static void write_cmd(EHCIState *s, uint32_t v)
         s->cmd &= ~CMD_IAAD;
         s->sts |= STS_IAA;
     }
-    follow_enables(s);
-    if (!schedules_on(s)) {
+    ehci_follow_enables(s);
+    if (!ehci_schedules_on(s)) {
         timer_del(&s->timer);
     } else if (!was_on || s->lazy > 1) {
         s->lazy = 1;
-        arm(s);
+        ehci_arm(s);
     }
     ehci_update_irq(s);
 }
@@ -845,14 +372,14 @@ static uint64_t ehci_read(void *opaque, hwaddr addr, unsigned size)
     case USBCMD:
         return s->cmd;
     case USBSTS:
-        sync_frames(s);
+        ehci_sync_frames(s);
         return s->sts;
     case USBINTR:
         return s->intr;
     case FRINDEX: {
         int64_t now = clock_ns(CLOCK_VIRTUAL), past;
 
-        sync_frames(s);
+        ehci_sync_frames(s);
         if (!(s->cmd & CMD_RS)) {
             return s->frindex;
         }
@@ -898,6 +425,9 @@ static bool ehci_realize(DeviceState *dev, Error **errp)
     s->lazy = 1;
     s->bh = bh_new(loop_main(), ehci_bh, s);
     timer_init_virtual(&s->timer, ehci_tick, s);
+    s->vm_change = (VMChangeListener){ .prio = VM_PRIO_DEVICE,
+                                       .fn = ehci_vm_changed, .opaque = s };
+    vm_change_add(&s->vm_change);
     usb_bus_init(&s->bus, dev, NULL);
     s->bus.register_companion = ehci_register_companion;
     s->bus.unregister_companion = ehci_unregister_companion;
@@ -915,11 +445,12 @@ static void ehci_unrealize(DeviceState *dev)
 {
     EHCIState *s = (EHCIState *)dev;
 
+    vm_change_remove(&s->vm_change);
     timer_del(&s->timer);
     for (unsigned i = 0; i < PORTS; i++) {
         usb_unregister_port(&s->ports[i]);
     }
-    pending_cancel(s, NULL);
+    ehci_pending_cancel(s, NULL);
     bh_delete(s->bh);
     g_free(s->spare);
     usb_bus_fini(&s->bus);
@@ -953,6 +484,11 @@ static bool ehci_post_load(void *opaque, int version, Error **errp)
     return true;
 }
 
+static void ehci_pre_save(void *opaque)
+{
+    ehci_pending_settle(opaque);
+}
+
 static const VMStateField ehci_fields[] = {
     VMSTATE_PCI_DEVICE(pci, EHCIState),
     VMSTATE_UINT32(cmd, EHCIState),
@@ -973,6 +509,7 @@ static const VMStateDescription vmstate_ehci = {
     .name = "ehci",
     .version_id = 1,
     .minimum_version_id = 1,
+    .pre_save = ehci_pre_save,
     .post_load = ehci_post_load,
     .fields = ehci_fields,
 };

@@ -19,6 +19,7 @@
  * uhci_update_irq() alone moves the line.
  */
 #include "osdep.h"
+#include "exec/runstate.h"
 #include "hw/pci.h"
 #include "hw/usb.h"
 #include "util/log.h"
@@ -65,6 +66,7 @@ typedef struct UHCIAsync {
     ListNode node;
     USBPacket packet;
     uint32_t td, token;
+    uint32_t queue;      /* it stands in; 0: none */
     unsigned unseen;     /* frames */
     bool done;
     uint8_t data[MAX_PACKET];
@@ -91,6 +93,7 @@ struct UHCIState {
     ListNode async;
     UHCIAsync *spare;    /* the next packet's */
     BH *async_bh;
+    VMChangeListener vm_change;
     USBBus *master;      /* NULL: it has a bus of its own */
     bool walking, progress;
 };
@@ -247,13 +250,20 @@ static TDResult td_finish(UHCIState *s, uint32_t *ctrl, uint32_t token,
     return iso ? TD_DONE : TD_NEXT_QUEUE;
 }
 
-/* @td: its four words. */
-static TDResult run_td(UHCIState *s, uint32_t addr, uint32_t td[4],
-                       uint32_t *bytes)
+static void put_word(UHCIState *s, uint32_t addr, uint32_t v)
+{
+    uint8_t b[4];
+
+    pci_set_long(b, v);
+    pci_dma_write(&s->pci, addr, b, 4);
+}
+
+/* @td: its four words; @queue: of the head that leads to it, 0: none. */
+static TDResult run_td(UHCIState *s, uint32_t queue, uint32_t addr,
+                       uint32_t td[4], uint32_t *bytes)
 {
     uint32_t token = td[2], len = ((token >> 21) + 1) & 0x7ff;
     uint8_t pid = token & 0xff;
-    uint8_t word[4];
     UHCIAsync *a;
     USBPacket *p;
     TDResult ret;
@@ -291,6 +301,7 @@ static TDResult run_td(UHCIState *s, uint32_t addr, uint32_t td[4],
             a = s->spare;
             a->td = addr;
             a->token = token;
+            a->queue = queue;
             a->unseen = 0;
             a->done = false;
             list_append(&s->async, &a->node);
@@ -303,8 +314,7 @@ static TDResult run_td(UHCIState *s, uint32_t addr, uint32_t td[4],
     if (a) {
         async_free(a);
     }
-    pci_set_long(word, td[1]);
-    pci_dma_write(&s->pci, addr + 4, word, 4);
+    put_word(s, addr + 4, td[1]);
     return ret;
 }
 
@@ -320,6 +330,32 @@ static bool read_words(UHCIState *s, uint32_t addr, uint32_t *w, unsigned n)
         w[i] = pci_get_long(b + 4 * i);
     }
     return true;
+}
+
+/* Answers that have come go to the guest's memory: before a save. */
+static void async_settle(UHCIState *s)
+{
+    UHCIAsync *a, *tmp;
+
+    list_foreach_safe(a, tmp, &s->async, node) {
+        uint32_t td[4], qh[2] = { 0 };
+
+        if (!a->done) {
+            continue;
+        }
+        if (read_words(s, a->td, td, 4) && td[2] == a->token &&
+            td[1] & TD_ACTIVE &&
+            (!a->queue || read_words(s, a->queue, qh, 2))) {
+            TDResult ret = td_finish(s, &td[1], td[2], td[3], &a->packet);
+
+            put_word(s, a->td + 4, td[1]);
+            if (ret == TD_DONE && a->queue && (qh[1] & LINK_PTR) == a->td) {
+                put_word(s, a->queue + 4, td[0]);
+            }
+        }
+        async_free(a);
+    }
+    uhci_update_irq(s);
 }
 
 /* ---- frames -------------------------------------------------------------- */
@@ -377,7 +413,7 @@ static void walk_frame(UHCIState *s)
         if (!read_words(s, link & LINK_PTR, td, 4)) {
             return;
         }
-        ret = run_td(s, link & LINK_PTR, td, &bytes);
+        ret = run_td(s, queue, link & LINK_PTR, td, &bytes);
         if (ret == TD_STOP) {
             return;
         }
@@ -387,11 +423,8 @@ static void walk_frame(UHCIState *s)
             link = first;
             queue = 0;
         } else {
-            uint8_t word[4];
-
             progress = true;
-            pci_set_long(word, td[0]);
-            pci_dma_write(&s->pci, queue + 4, word, 4);
+            put_word(s, queue + 4, td[0]);
             if (td[0] & LINK_VF && !(td[0] & (LINK_T | LINK_Q))) {
                 link = td[0];
             } else {
@@ -448,7 +481,7 @@ static void async_bh(void *opaque)
 {
     UHCIState *s = opaque;
 
-    if (s->cmd & CMD_RS && !s->walking) {
+    if (s->cmd & CMD_RS && !s->walking && runstate_is_running()) {
         s->walking = true;
         s->progress = false;
         walk_frame(s);
@@ -458,6 +491,13 @@ static void async_bh(void *opaque)
         if (s->cmd & CMD_RS) {
             arm(s);
         }
+    }
+}
+
+static void uhci_vm_changed(void *opaque, bool running, RunState state)
+{
+    if (running) { /* answers that came while it was stopped */
+        bh_schedule(((UHCIState *)opaque)->async_bh);
     }
 }
 
@@ -759,6 +799,9 @@ static bool uhci_realize(DeviceState *dev, Error **errp)
     s->lazy = 1;
     s->async_bh = bh_new(loop_main(), async_bh, s);
     timer_init_virtual(&s->timer, frame_timer, s);
+    s->vm_change = (VMChangeListener){ .prio = VM_PRIO_DEVICE,
+                                       .fn = uhci_vm_changed, .opaque = s };
+    vm_change_add(&s->vm_change);
     if (!s->master) {
         usb_bus_init(&s->bus, dev, NULL);
         for (unsigned i = 0; i < PORTS; i++) {
@@ -775,6 +818,7 @@ static void uhci_unrealize(DeviceState *dev)
 {
     UHCIState *s = (UHCIState *)dev;
 
+    vm_change_remove(&s->vm_change);
     timer_del(&s->timer);
     async_cancel(s, NULL);
     if (s->master) {
@@ -792,6 +836,11 @@ static void uhci_unrealize(DeviceState *dev)
 static void uhci_finalize(DeviceState *dev)
 {
     memory_region_destroy(&((UHCIState *)dev)->io);
+}
+
+static void uhci_pre_save(void *opaque)
+{
+    async_settle(opaque);
 }
 
 static bool uhci_post_load(void *opaque, int version, Error **errp)
@@ -826,6 +875,7 @@ static const VMStateDescription vmstate_uhci = {
     .name = "uhci",
     .version_id = 1,
     .minimum_version_id = 1,
+    .pre_save = uhci_pre_save,
     .post_load = uhci_post_load,
     .fields = uhci_fields,
 };

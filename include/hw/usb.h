@@ -20,6 +20,7 @@ typedef struct USBDevice USBDevice;
 typedef struct USBPort USBPort;
 typedef struct USBBus USBBus;
 typedef struct USBPacket USBPacket;
+typedef struct USBPcap USBPcap;
 
 typedef enum USBSpeed {
     USB_SPEED_LOW, USB_SPEED_FULL, USB_SPEED_HIGH, USB_SPEED_SUPER,
@@ -35,6 +36,7 @@ enum {
 };
 enum { /* standard requests and what belongs to them */
     USB_DIR_IN = 0x80, USB_TYPE_MASK = 0x60, USB_TYPE_CLASS = 0x20,
+    USB_TYPE_VENDOR = 0x40,
     USB_RECIP_MASK = 0x1f, USB_RECIP_DEVICE = 0, USB_RECIP_INTERFACE = 1,
     USB_RECIP_ENDPOINT = 2, USB_RECIP_OTHER = 3,
     USB_REQ_GET_STATUS = 0, USB_REQ_CLEAR_FEATURE = 1, USB_REQ_SET_FEATURE = 3,
@@ -61,6 +63,7 @@ struct USBPacket {
     int status;          /* USB_x */
     USBDevice *dev;      /* while it is with one (USB_ASYNC); else NULL */
     void *opaque;        /* the device's, while it has the packet */
+    uint64_t pcap_id;    /* in the capture */
 };
 
 /* ---- descriptors as data ------------------------------------------------- */
@@ -124,7 +127,7 @@ typedef enum USBSetupState {
 struct USBDevice {
     DeviceState qdev;
     /* Properties. */
-    char *port_path, *serial;
+    char *port_path, *serial, *pcap_path;
     uint32_t usb_version;
     /* Guest-visible state. */
     uint8_t addr, config;
@@ -139,6 +142,8 @@ struct USBDevice {
     USBPort *port;
     USBSpeed speed;
     bool attached;
+    bool self_attach;        /* realize() says: not by the bus */
+    USBPcap *pcap;           /* NULL: no capture */
 };
 
 static inline const USBDeviceInfo *usb_info(const USBDevice *d)
