@@ -31,21 +31,18 @@ static bool range_add(Qcow2State *s, Qcow2Range *r, uint64_t offset,
 bool qcow2_range_try(Qcow2State *s, Qcow2Range *r, uint64_t offset,
                      uint64_t bytes, bool exclusive)
 {
-    bool ok;
-
     mutex_lock(&s->range_lock);
-    ok = range_add(s, r, offset, bytes, exclusive);
-    if (!ok) {
-        mutex_unlock(&s->lock);
-        s->range_waiters++;
-        cond_wait(&s->range_cond, &s->range_lock);
-        s->range_waiters--;
+    if (range_add(s, r, offset, bytes, exclusive)) {
+        mutex_unlock(&s->range_lock);
+        return true;
     }
+    mutex_unlock(&s->lock);
+    s->range_waiters++;
+    cond_wait(&s->range_cond, &s->range_lock);
+    s->range_waiters--;
     mutex_unlock(&s->range_lock);
-    if (!ok) {
-        mutex_lock(&s->lock);
-    }
-    return ok;
+    mutex_lock(&s->lock);
+    return false;
 }
 
 void qcow2_range_end(Qcow2State *s, Qcow2Range *r)

@@ -10,7 +10,7 @@
 #include "osdep.h"
 #include <signal.h>
 #include <sys/resource.h>
-#include "block/block-int.h"
+#include "block/direct.h"
 #include "util/module.h"
 #include "util/option.h"
 
@@ -61,6 +61,13 @@ static int mem_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes,
     return 0;
 }
 
+static int mem_rw_nowait(BlockNode *n, uint64_t offset, uint64_t bytes,
+                         BlockVec v, bool write)
+{
+    return write ? mem_pwritev(n, offset, bytes, v, 0)
+                 : mem_preadv(n, offset, bytes, v);
+}
+
 static int mem_flush(BlockNode *n)
 {
     return 0;
@@ -84,7 +91,7 @@ static bool mem_truncate(BlockNode *n, uint64_t bytes, bool exact,
 static const BlockDriver driver_mem = {
     .name = "mem", .kind = BLK_PROTOCOL, .protocol = "mem",
     .zero_past_end = true, .open = mem_open, .preadv = mem_preadv,
-    .pwritev = mem_pwritev, .flush = mem_flush, .truncate = mem_truncate,
+    .pwritev = mem_pwritev, .rw_nowait = mem_rw_nowait, .flush = mem_flush, .truncate = mem_truncate,
 };
 
 static BlockNode *open_mem(unsigned flags)
@@ -295,6 +302,18 @@ static void mutate(void)
 
 /* ---- exercise ------------------------------------------------------------------------ */
 
+/* As the event loop does what needs no worker. */
+static void go_direct(BlockNode *n, uint64_t at, uint8_t *buf, bool write)
+{
+    struct iovec iov;
+    BlockDirect d;
+
+    if (block_direct_begin(&d, n, at, 512, block_vec_buf(&iov, buf, 512),
+                           write) == 0) {
+        block_direct_end(&d, block_direct_now(&d));
+    }
+}
+
 static void exercise(BlockNode *n)
 {
     g_autofree uint8_t *buf = g_malloc(256 * KiB);
@@ -320,12 +339,15 @@ static void exercise(BlockNode *n)
         at = g_rand_int(rng) % 2 ? MIN(at, 200000) : at;
         len = MIN(len, n->length - at);
         len = len ? 1 + g_rand_int(rng) % len : 0;
-        switch (write ? g_rand_int(rng) % 12 : 0) {
+        switch (write ? g_rand_int(rng) % 13 : i % 2 * 12) {
         case 1 ... 3:
             node_pwrite(n, at, buf, MIN(len, 70000));
             break;
         case 4:
             node_pwrite_zeroes(n, at, len, BLK_REQ_MAY_UNMAP);
+            break;
+        case 12:
+            go_direct(n, ROUND_DOWN(at, 512), buf, write && i % 2);
             break;
         case 5:
             node_pdiscard(n, at, len);
@@ -360,6 +382,7 @@ static void exercise(BlockNode *n)
     if (n->drv->snapshot_list(n, &list) > 0 && !write) {
         n->drv->snapshot_load_tmp(n, list[0].id, NULL, NULL);
         node_pread(n, 0, buf, MIN(n->length, 65536));
+        go_direct(n, 0, buf, false);
     }
     g_free(list);
     if (g_rand_int(rng) % 4 == 0) {
