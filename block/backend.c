@@ -654,6 +654,7 @@ void block_pause_begin(void)
     BlockBackend *blk;
 
     pause_depth++;
+    throttle_drain_begin();
     list_foreach (blk, &backends, all) {
         mutex_lock(&blk->lock);
         blk->paused++;
@@ -665,6 +666,7 @@ void block_pause_begin(void)
         }
         mutex_unlock(&blk->lock);
     }
+    throttle_drain_end();
 }
 
 void block_pause_end(void)
@@ -712,6 +714,7 @@ void blk_drain(BlockBackend *blk)
 {
     EventLoop *loop = blk->loop;
 
+    throttle_drain_begin();
     if (loop != loop_main() && loop != loop_current()) {
         /* Its own thread alone runs its completions. */
         loop_run_on(loop, drain_here, blk);
@@ -720,6 +723,7 @@ void blk_drain(BlockBackend *blk)
         drain_here(blk);
         blk_unref(blk);
     }
+    throttle_drain_end();
 }
 
 void blk_drain_all(void)

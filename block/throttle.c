@@ -10,6 +10,7 @@
 #include "util/option.h"
 
 static ListNode groups = LIST_INIT(groups);
+static atomic_uint drains; /* who waits for the workers now */
 
 bool throttle_enabled(const ThrottleConfig *cfg)
 {
@@ -194,24 +195,41 @@ static void pay(Throttle *t, const BlockRequest *r)
 
 void throttle_wait(Throttle *t, bool write, uint64_t bytes)
 {
-    for (;;) {
-        int64_t wait = 0;
+    mutex_lock(&t->lock);
+    while (throttle_enabled(&t->cfg)) {
+        int64_t wait;
 
-        mutex_lock(&t->lock);
-        if (throttle_enabled(&t->cfg)) {
-            leak(t, clock_ns(CLOCK_REALTIME_NS));
-            wait = wait_for(t, write);
-            if (wait == 0) {
-                pay_for(t, write, bytes);
-            }
+        leak(t, clock_ns(CLOCK_REALTIME_NS));
+        wait = wait_for(t, write);
+        if (wait == 0 || atomic_load(&drains)) {
+            pay_for(t, write, bytes);
+            break;
         }
-        mutex_unlock(&t->lock);
-        if (wait == 0) {
-            return;
-        }
-        /* In short steps: the limits may change meanwhile. */
-        g_usleep(MIN(wait / 1000 + 1, 20000));
+        cond_wait_ns(&t->wake, &t->lock, wait);
     }
+    mutex_unlock(&t->lock);
+}
+
+static void wake(Throttle *t)
+{
+    mutex_lock(&t->lock);
+    cond_broadcast(&t->wake);
+    mutex_unlock(&t->lock);
+}
+
+void throttle_drain_begin(void)
+{
+    Throttle *t;
+
+    atomic_fetch_add(&drains, 1);
+    list_foreach (t, &groups, node) {
+        wake(t);
+    }
+}
+
+void throttle_drain_end(void)
+{
+    atomic_fetch_sub(&drains, 1);
 }
 
 /* ---- groups ------------------------------------------------------------------- */
@@ -348,6 +366,7 @@ Throttle *throttle_group_ref(const char *name)
     t->name = g_strdup(name);
     t->refs = 1;
     mutex_init(&t->lock);
+    cond_init(&t->wake);
     list_init(&t->queue[0]);
     list_init(&t->queue[1]);
     list_init(&t->members);
@@ -362,6 +381,7 @@ void throttle_group_unref(Throttle *t)
     if (--t->refs == 0) {
         timer_del(&t->timer);
         list_remove(&t->node);
+        cond_destroy(&t->wake);
         mutex_destroy(&t->lock);
         g_free(t->name);
         g_free(t);
@@ -392,6 +412,7 @@ void throttle_set(Throttle *t, const ThrottleConfig *cfg)
         t->cfg.b[i].level = t->cfg.b[i].burst_level = 0;
     }
     t->last_ns = clock_ns(CLOCK_REALTIME_NS);
+    cond_broadcast(&t->wake);
     mutex_unlock(&t->lock);
     serve(t);
 }

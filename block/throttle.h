@@ -34,6 +34,7 @@ typedef struct Throttle {
     unsigned refs;
     ListNode node;        /* in all groups */
     Mutex lock;           /* the rest */
+    Cond wake;            /* for throttle_wait() to look again */
     ThrottleConfig cfg;
     int64_t last_ns;
     ListNode queue[2];    /* BlockRequest.node; reads, writes */
@@ -52,6 +53,10 @@ void throttle_group_unref(Throttle *t);
 bool throttle_group_exists(const char *name);
 /* On a worker: sleeps until a request of that size may go, and pays. */
 void throttle_wait(Throttle *t, bool write, uint64_t bytes);
+/* Between the two nobody waits there: somebody waits for the workers.  Main
+ * thread; nests. */
+void throttle_drain_begin(void);
+void throttle_drain_end(void);
 /* Joins the group of that name (made when it is new); NULL leaves. */
 void blk_set_throttle_group(BlockBackend *blk, const char *name);
 void throttle_set(Throttle *t, const ThrottleConfig *cfg);

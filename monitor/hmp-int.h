@@ -78,6 +78,9 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
 HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,
     hmp_block_resize, hmp_block_set_io_throttle, hmp_drive_add, hmp_drive_del;
 
+/* Handler in tools/hmp-io.c. */
+HmpHandler hmp_qemu_io;
+
 /* Handlers in hmp-cpu.c. */
 HmpHandler hmp_info_registers, hmp_info_tlb, hmp_info_mem, hmp_info_lapic,
     hmp_x, hmp_gva2gpa, hmp_memsave, hmp_gdbserver;

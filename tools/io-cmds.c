@@ -16,6 +16,14 @@ bool io_misalign;
 
 /* ---- numbers and texts ------------------------------------------------------- */
 
+void io_join(char **all, const char *more)
+{
+    char *old = *all;
+
+    *all = old ? g_strdup_printf("%s,%s", old, more) : g_strdup(more);
+    g_free(old);
+}
+
 static int64_t number(const char *text)
 {
     uint64_t v;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Between qemu-io's program and its commands. */
+/* Between the commands of qemu-io and who runs them: its program, and the
+ * emulator's monitor (hmp-io.c). */
 #ifndef TOOLS_IO_H
 #define TOOLS_IO_H
 

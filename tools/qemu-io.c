@@ -165,14 +165,6 @@ int io_quit(int argc, char **argv)
     return 0;
 }
 
-void io_join(char **all, const char *more)
-{
-    char *old = *all;
-
-    *all = old ? g_strdup_printf("%s,%s", old, more) : g_strdup(more);
-    g_free(old);
-}
-
 /* ---- the program ----------------------------------------------------------------- */
 
 static void usage(FILE *out)

@@ -339,7 +339,7 @@ static void exercise(BlockNode *n)
         at = g_rand_int(rng) % 2 ? MIN(at, 200000) : at;
         len = MIN(len, n->length - at);
         len = len ? 1 + g_rand_int(rng) % len : 0;
-        switch (write ? g_rand_int(rng) % 13 : i % 2 * 12) {
+        switch (write ? g_rand_int(rng) % 13 : i % 2 * 12u) {
         case 1 ... 3:
             node_pwrite(n, at, buf, MIN(len, 70000));
             break;
