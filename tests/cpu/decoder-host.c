@@ -42,6 +42,7 @@ static bool mode16;
 enum { CS32 = 0x23, CS64 = 0x33, CS16 = 0x07 };
 /* Where the code segment begins. */
 static uint64_t cs_base;
+static unsigned data_at = 1024; /* where in the data page registers point */
 
 static uint64_t rnd(void)
 {
@@ -81,7 +82,8 @@ static enum outcome step(const uint8_t *bytes, unsigned n, unsigned *adv)
     r.ds = r.es = mode32 ? 0x2b : 0;
     r.eflags = 0x202;
     r.rsp = DATA_PAGE + 2048;
-    r.rax = r.rbx = r.rdx = r.rsi = r.rdi = r.rbp = DATA_PAGE + 1024;
+    r.rax = r.rbx = r.rdx = r.rsi = r.rdi = r.rbp =
+        DATA_PAGE + data_at;
     r.rcx = 1;
     r.r8 = r.r9 = r.r10 = r.r11 = r.r12 = r.r13 = r.r14 = r.r15 = r.rax;
     r.orig_rax = -1;
@@ -116,10 +118,13 @@ static unsigned host_length(const uint8_t *bytes, enum outcome *out)
 {
     unsigned adv;
 
-    for (unsigned n = 1; n <= 15; n++) {
-        *out = step(bytes, n, &adv);
-        if (*out != OUT_FETCH) {
-            return n;
+    /* Twice: through CS an operand may itself run into the page behind. */
+    for (data_at = 1024; data_at <= 2048; data_at += 1024) {
+        for (unsigned n = 1; n <= 15; n++) {
+            *out = step(bytes, n, &adv);
+            if (*out != OUT_FETCH) {
+                return n;
+            }
         }
     }
     *out = OUT_GP;

@@ -6,6 +6,7 @@
  * a line each: bytes in hex, the row, our text at the address of its 16-byte
  * slot.  test-disas.py gives them to binutils.  Prefixes that mean nothing to
  * the instruction are left out, as disassemblers name them in their own ways.
+ * COUNT "-": the bytes come from stdin, a line of hex each.
  */
 #include "osdep.h"
 #include "target/i386/decode.h"
@@ -59,6 +60,40 @@ static unsigned generate(uint8_t *b, const struct x86_row *row, bool m64)
     return n;
 }
 
+static void print_insn(const uint8_t *b, int len, const struct insn *i,
+                       unsigned slot, unsigned mode)
+{
+    char text[128];
+
+    disas_insn(text, sizeof(text), i, slot * 16, mode);
+    for (int n = 0; n < len; n++) {
+        printf("%02x", b[n]);
+    }
+    printf("\t%s\t%s\n", insn_row(i)->form, text);
+}
+
+static void from_stdin(unsigned mode)
+{
+    char line[64];
+
+    for (unsigned slot = 0; fgets(line, sizeof(line), stdin); slot++) {
+        uint8_t b[16] = { 0 };
+        unsigned n = 0, v;
+        struct insn i;
+        int len;
+
+        while (n < 15 && sscanf(line + 2 * n, "%2x", &v) == 1) {
+            b[n++] = v;
+        }
+        len = decode_insn(&i, b, n, mode, XF_ALL);
+        if (len > 0) {
+            print_insn(b, len, &i, slot, mode);
+        } else {
+            printf("-\t-\t-\n");
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     unsigned bits, count, slot = 0, mode;
@@ -70,12 +105,15 @@ int main(int argc, char **argv)
     bits = atoi(argv[1]);
     count = atoi(argv[2]);
     mode = bits == 64 ? DECODE_64 : bits == 32 ? DECODE_32 : DECODE_16;
+    if (strcmp(argv[2], "-") == 0) {
+        from_stdin(mode);
+        return 0;
+    }
     for (unsigned r = 0; r < x86_row_count; r++) {
         unsigned found = 0;
 
         for (unsigned tries = 0; tries < 20000 && found < count; tries++) {
             uint8_t b[16];
-            char text[128];
             struct insn i;
             int len;
 
@@ -84,12 +122,7 @@ int main(int argc, char **argv)
             if (len < 0 || i.row != r) {
                 continue;
             }
-            disas_insn(text, sizeof(text), &i, slot * 16, mode);
-            for (int n = 0; n < len; n++) {
-                printf("%02x", b[n]);
-            }
-            printf("\t%s\t%s\n", x86_rows[r].form, text);
-            slot++;
+            print_insn(b, len, &i, slot++, mode);
             found++;
         }
     }
