@@ -15,7 +15,7 @@ static void add_leaf(KVMX86Vcpu *x, CPUX86State *env, uint32_t leaf,
         return;
     }
     x86_cpuid(env, leaf, sub, r);
-    e = &x->cpuid.entries[x->cpuid.head.nent++];
+    e = &x->cpuid.head.entries[x->cpuid.head.nent++];
     *e = (struct kvm_cpuid_entry2){
         .function = leaf, .index = sub,
         .flags = indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
@@ -25,7 +25,7 @@ static void add_leaf(KVMX86Vcpu *x, CPUX86State *env, uint32_t leaf,
 
 static uint32_t last_type(const KVMX86Vcpu *x)
 {
-    return x->cpuid.entries[x->cpuid.head.nent - 1].eax & 31;
+    return x->cpuid.head.entries[x->cpuid.head.nent - 1].eax & 31;
 }
 
 static void add_range(KVMX86Vcpu *x, CPUX86State *env, uint32_t first,
@@ -54,7 +54,7 @@ static void add_range(KVMX86Vcpu *x, CPUX86State *env, uint32_t first,
         case 0x1f:
             for (uint32_t i = 0; i < 8; i++) {
                 add_leaf(x, env, leaf, i, true);
-                if (!(x->cpuid.entries[x->cpuid.head.nent - 1].ecx >> 8 &
+                if (!(x->cpuid.head.entries[x->cpuid.head.nent - 1].ecx >> 8 &
                       0xff)) {
                     break;
                 }
@@ -77,7 +77,7 @@ static void add_range(KVMX86Vcpu *x, CPUX86State *env, uint32_t first,
 
 static void add_hypervisor(KVMX86Vcpu *x, const X86CPU *cpu)
 {
-    struct kvm_cpuid_entry2 *e = &x->cpuid.entries[x->cpuid.head.nent];
+    struct kvm_cpuid_entry2 *e = &x->cpuid.head.entries[x->cpuid.head.nent];
 
     if (!cpu->opt.kvm || !(cpu->features[FW_1_ECX] >> 31)) {
         return;

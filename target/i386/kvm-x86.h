@@ -21,11 +21,12 @@ typedef struct KVMX86Vcpu {
     bool if_flag;          /* RFLAGS.IF at the last exit */
     uint8_t last_cr8;
     uint64_t last_apic_base;
-    struct {
-        struct kvm_cpuid2 head;
-        struct kvm_cpuid_entry2 entries[CPUID_MAX];
-    } cpuid;
     char *section;
+    union { /* last: its array has no length of its own */
+        struct kvm_cpuid2 head;
+        uint8_t room[sizeof(struct kvm_cpuid2) +
+                     CPUID_MAX * sizeof(struct kvm_cpuid_entry2)];
+    } cpuid;
 } KVMX86Vcpu;
 
 static inline KVMX86Vcpu *kx(CPUState *cpu)

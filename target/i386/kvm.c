@@ -542,7 +542,7 @@ bool kvm_arch_exit(CPUState *cs, VCPUExit *why)
     }
 }
 
-void kvm_arch_dump(CPUState *cs)
+void kvm_arch_dump(CPUState *cs) NO_THREAD_SAFETY
 {
     g_autoptr(GString) text = g_string_new(NULL);
     bool locked = bql_locked();
