@@ -19,7 +19,7 @@
 #include "util/log.h"
 
 enum { CR = 0, DATA = 0x10, RESET = 0x18 };
-enum { CR_STP = 0x01, CR_STA = 0x02, CR_TXP = 0x04, CR_RD_ABORT = 0x20 };
+enum { CR_STP = 0x01, CR_TXP = 0x04, CR_RD_ABORT = 0x20 };
 enum { ISR_PRX = 0x01, ISR_PTX = 0x02, ISR_CNT = 0x20, ISR_RDC = 0x40,
        ISR_RST = 0x80 };
 enum { DCR_WTS = 0x01 };
@@ -158,9 +158,10 @@ static ssize_t ne2000_receive(NetClient *nc, const struct iovec *iov, int n)
     unsigned pages, next;
     g_auto(NicFrame) f;
 
+    /* Not STA: once started, a CR of neither bit leaves the chip running. */
     if (!nic_frame_init(&f, nc, iov, n) || s->cr & CR_STP ||
-        !(s->cr & CR_STA) || s->tcr & TCR_LB || !ring_ok(s) ||
-        f.len > MAX_FRAME || !wanted(s, f.data)) {
+        s->tcr & TCR_LB || !ring_ok(s) || f.len > MAX_FRAME ||
+        !wanted(s, f.data)) {
         return total;
     }
     if (s->rcr & RCR_MON) {
@@ -238,7 +239,7 @@ static void write_cr(NE2000 *s, uint8_t v)
         s->isr |= ISR_RDC;
     }
     ne2000_update_irq(s);
-    if (v & CR_TXP && v & CR_STA) {
+    if (v & CR_TXP) {
         s->cr |= CR_TXP;
         transmit(s);
     }

@@ -102,6 +102,7 @@ static void test_ne_frames(const void *model)
     for (unsigned i = 0; i < 60; i++) {
         make_frame(f, 900 + i);
         wire_send(&n, f, 900 + i);
+        outb(n.qts, ne_base, 0x20); /* without STA: it runs on */
     }
     for (unsigned i = 0; i < 60; i++) {
         uint32_t len = 900 + i;
