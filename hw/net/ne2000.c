@@ -116,6 +116,15 @@ static unsigned ring_free(const NE2000 *s)
                              : s->pstop - s->pstart - (s->curr - s->bnry);
 }
 
+/* The driver keeps BNRY at the frame it reads next, or at the page before. */
+static bool ring_empty(const NE2000 *s)
+{
+    uint8_t last = s->curr == s->pstart ? s->pstop - 1 : s->curr - 1;
+
+    return s->bnry == s->curr || s->bnry == last ||
+           s->bnry == (uint8_t)(s->curr - 1);
+}
+
 static bool wanted(const NE2000 *s, const uint8_t *f)
 {
     if (s->rcr & RCR_PRO) {
@@ -183,6 +192,7 @@ static ssize_t ne2000_receive(NetClient *nc, const struct iovec *iov, int n)
         next -= s->pstop - s->pstart;
     }
     ring_put(s, &f, next);
+    s->fresh = true;
     cause(s, ISR_PRX);
     return total;
 }
@@ -260,6 +270,11 @@ static void write_page0(NE2000 *s, unsigned at, uint8_t v)
     case 0x6: s->tbcr = (s->tbcr & 0xff) | v << 8; break;
     case 0x7:
         s->isr &= ~(v & 0x7f);
+        /* On a wire the next frame would tell of those that came between the
+         * driver's look at CURR and this; ours waits for room, so PRX stays. */
+        if (v & ISR_PRX && ring_ok(s) && (s->fresh || !ring_empty(s))) {
+            s->isr |= ISR_PRX;
+        }
         ne2000_update_irq(s);
         break;
     case 0x8: s->rsar = (s->rsar & 0xff00) | v; break;
@@ -344,7 +359,11 @@ static uint8_t read_reg(NE2000 *s, unsigned at)
     case 0:
         return read_page0(s, at);
     case 1:
-        return at <= 6 ? s->par[at - 1] : at == 7 ? s->curr : s->mar[at - 8];
+        if (at == 7) {
+            s->fresh = false;
+            return s->curr;
+        }
+        return at <= 6 ? s->par[at - 1] : s->mar[at - 8];
     case 2:
         return read_page2(s, at);
     default: /* RTL8029AS: CONFIG2 and CONFIG3 say full duplex */
@@ -358,7 +377,7 @@ static void chip_reset(NE2000 *s)
     s->isr = ISR_RST;
     s->imr = s->tcr = s->rcr = s->dcr = s->tsr = s->rsr = 0;
     s->rbcr = 0;
-    s->tx_waits = false;
+    s->tx_waits = s->fresh = false;
     ne2000_update_irq(s);
 }
 
@@ -460,6 +479,7 @@ static const VMStateField ne2000_fields[] = {
     VMSTATE_UINT8_ARRAY(par, NE2000, 6),
     VMSTATE_UINT8_ARRAY(mar, NE2000, 8),
     VMSTATE_UINT8(missed, NE2000), VMSTATE_BOOL(tx_waits, NE2000),
+    VMSTATE_BOOL(fresh, NE2000),
     VMSTATE_BUFFER(ram, NE2000),   VMSTATE_END(),
 };
 

@@ -22,6 +22,7 @@ typedef struct NE2000 {
     uint8_t par[6], mar[8];
     uint8_t missed;      /* CNTR2 */
     bool tx_waits;       /* for room at the peer */
+    bool fresh;          /* a frame came since the driver read CURR */
     uint8_t ram[NE_RAM_END - NE_RAM];
     /* Host side. */
     NICState *nic;

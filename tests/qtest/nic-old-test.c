@@ -144,6 +144,32 @@ static void test_ne_frames(const void *model)
     nic_stop(&n);
 }
 
+/* PRX that is acknowledged while there are frames comes back. */
+static void test_ne_wakeup(const void *model)
+{
+    Nic n = ne_start(model);
+    uint8_t f[100];
+
+    make_frame(f, sizeof(f));
+    wire_send(&n, f, sizeof(f));
+    while (!(inb(n.qts, ne_base + 7) & 1)) {
+    }
+    outb(n.qts, ne_base + 7, 1); /* CURR was not looked at */
+    g_assert_cmphex(inb(n.qts, ne_base + 7) & 1, ==, 1);
+    wire_send(&n, f, sizeof(f));
+    wire_send(&n, f, sizeof(f));
+    outb(n.qts, ne_base, 0x62);
+    while (inb(n.qts, ne_base + 7) != RX_PAGES + 3) {
+    }
+    outb(n.qts, ne_base, 0x22);
+    outb(n.qts, ne_base + 7, 1); /* it was, but frames are left */
+    g_assert_cmphex(inb(n.qts, ne_base + 7) & 1, ==, 1);
+    outb(n.qts, ne_base + 3, RX_PAGES + 2);
+    outb(n.qts, ne_base + 7, 1);
+    g_assert_cmphex(inb(n.qts, ne_base + 7) & 1, ==, 0);
+    nic_stop(&n);
+}
+
 /* CVE-2015-5278, -5279 and their kin: pages outside memory, rings that are
  * none, transfers over every end. */
 static void test_ne_hostile(const void *model)
@@ -428,6 +454,7 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     g_test_add_data_func("/ne2k_isa/frames", "ne2k_isa", test_ne_frames);
     g_test_add_data_func("/ne2k_pci/frames", "ne2k_pci", test_ne_frames);
+    g_test_add_data_func("/ne2k_pci/wakeup", "ne2k_pci", test_ne_wakeup);
     g_test_add_data_func("/ne2k_isa/hostile", "ne2k_isa", test_ne_hostile);
     g_test_add_data_func("/ne2k_pci/hostile", "ne2k_pci", test_ne_hostile);
     g_test_add_func("/pcnet/ids", test_pcnet_ids);
