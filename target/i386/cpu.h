@@ -284,6 +284,8 @@ typedef struct CPUX86State {
     uint8_t v_want, f_want; /* to be live where C resumes */
     uint64_t jit_tmp[4];
     struct jit *jit;
+    uint32_t check_left;   /* lockstep: translations to run before C */
+    bool shadow;           /* instructions leave no trace (jit-check.h) */
 
     struct tlbe tlb[MMU_MODES][TLB_SIZE] __attribute__((aligned(4096)));
     struct tlb_info tlb_info[MMU_MODES][TLB_SIZE];
@@ -573,6 +575,7 @@ void x86_st_cpl(CPUX86State *env, vaddr lin, uint64_t val, unsigned size,
 void x86_smm_as_init(void);
 AddressSpace *x86_smm_as(void); /* NULL: not made */
 void x86_mmu_env_init(CPUX86State *env);
+struct tlbe *x86_tlb_none(void); /* a table in which nothing hits */
 void x86_mmu_update_mode(CPUX86State *env);
 /* Own thread (or exclusive): serve requests; drop permission to store. */
 void x86_tlb_serve_requests(CPUX86State *env);

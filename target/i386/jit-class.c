@@ -147,6 +147,9 @@ static bool can_copy(struct tr *t, const struct insn *in)
     unsigned spills = 0;
     int seen = -1;
 
+    if (jit_off & JIT_NO_VECTOR && row->unit != UNIT_INT) {
+        return false;
+    }
     if ((row->class_ != CLASS_COPY && !copy_special(in)) ||
         !unit_ok(t, row) || !host_has(row->feat) || row->priv != PRIV_ANY ||
         (row->flags & (ROW_VSIB | ROW_NOMEM))) {
@@ -173,7 +176,7 @@ static bool can_copy(struct tr *t, const struct insn *in)
             return false;
         }
     }
-    if (mem && (r.rm < 0 || in->opnd[r.rm] != OPND_MEM || !in->msize ||
+    if (mem && (jit_off & JIT_NO_MEMORY || r.rm < 0 || in->opnd[r.rm] != OPND_MEM || !in->msize ||
                 in->msize > 32 || !ea_ok(t, in))) {
         return false;
     }
@@ -259,7 +262,7 @@ enum how tr_classify(struct tr *t, const struct insn *in)
         return in->opsize == full && in->addrsize == full ? HOW_JCXZ
                                                           : HOW_SLOW_BRANCH;
     }
-    if (!(t->key & KEY_USER)) {
+    if (!(t->key & KEY_USER) && !(jit_off & JIT_NO_SPECIAL)) {
         switch (in->op) {
         case OP_SWAPGS:
             return HOW_SWAPGS;

@@ -82,6 +82,9 @@ uint32_t tr_new_site(struct tr *t, int kind, uint64_t va)
 
     j->sites[j->nsites] = (struct jsite){
         .jb = t->jb, .insn = t->i, .kind = kind, .va = va,
+        .fl = t->st == ST_DEAD ? 0
+              : kind == SITE_LINK_E || kind == SITE_LINK_M || kind == SITE_IND
+              ? t->live[t->i] : t->need[t->i],
     };
     return j->nsites++;
 }
@@ -127,7 +130,7 @@ void tr_link_to(struct tr *t, uint8_t *at, uint64_t va)
                                      t->key);
         to = b ? jit_find(b, va) : NULL;
     }
-    if (to) {
+    if (to && !(jit_off & JIT_NO_CHAIN)) {
         e_fix(at, to_rw(t->j, t->st == ST_E ? to->e : to->m));
     } else {
         e_fix(at, link_stub(t, at, va));

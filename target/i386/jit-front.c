@@ -40,7 +40,7 @@ static void gather(struct tr *t)
             return;
         }
         struct block *nb = block_peek(t->env, ram, t->key);
-        if (!nb || jit_find(nb, t->jb->va + base)) {
+        if ((jit_off & JIT_NO_GATHER) || !nb || jit_find(nb, t->jb->va + base)) {
             return;
         }
         b = nb;
@@ -78,9 +78,9 @@ static void analyse(struct tr *t)
             break;
         }
         tr_flag_use(t->in[i], how, &r, &k);
-        t->live[i] = after;
-        after = r | (after & ~k);
-        t->need[i] = after;
+        t->live[i] = jit_off & JIT_NO_DEAD ? FL_ALL : after;
+        after = r | (t->live[i] & ~k);
+        t->need[i] = jit_off & JIT_NO_DEAD ? FL_ALL : after;
     }
 }
 
@@ -186,6 +186,31 @@ static void head_fp(struct tr *t)
     e_jmp_to(&t->c, back);
 }
 
+/* Leaves if check_left is 0. */
+static void head_lockstep(struct tr *t)
+{
+    struct emit *e = &t->h;
+    uint8_t *ok, *out;
+
+    e_mov_rr(e, H_T1, H_CX);
+    e_ld32(e, H_CX, rm_abs(&t->env->check_left));
+    e8(e, 0xe3), e8(e, 5); /* jrcxz over the jmp */
+    ok = e_jmp(e);
+    out = e_jmp(e);
+    e_fix(ok, e->p);
+    e_lea(e, 0, H_CX, rm_mem(H_CX, -1, 0, -1));
+    e_op(e, 0, 0x89, H_CX, rm_abs(&t->env->check_left));
+    e_mov_rr(e, H_CX, H_T1);
+    e_fix(out, t->c.p);
+    e_mov_rr(&t->c, H_CX, H_T1);
+    if (t->st == ST_E) {
+        tr_save_flags(&t->c, t);
+    }
+    e_imm(&t->c, H_T1, t->jb->va);
+    e_st(&t->c, H_T1, rm_abs(&t->env->rip));
+    e_jmp_to(&t->c, to_rw(t->j, t->j->t_leave));
+}
+
 bool jit_translate(struct jit *j, struct jblk *jb)
 {
     static _Thread_local struct tr tr;
@@ -222,12 +247,14 @@ bool jit_translate(struct jit *j, struct jblk *jb)
         return false;
     }
 
-    size_t n = t->n, need = ROUND_UP(n * (8 + 4 + 2), 16);
+    size_t n = t->n, need = ROUND_UP(n * (8 + 4 + 2 + 1), 16);
     uint8_t *mem = j->pool + j->pool_used;
     j->pool_used += need;
     jb->in = (const struct insn **)(void *)mem;
     jb->off = (uint32_t *)(void *)(mem + 8 * n);
     jb->pos = (uint16_t *)(void *)(mem + 12 * n);
+    jb->how = mem + 14 * n;
+    memcpy(jb->how, t->how, n);
     memcpy(jb->in, t->in, n * sizeof(*jb->in));
     memcpy(jb->pos, t->pos, n * sizeof(*jb->pos));
     jb->n = t->n;
@@ -258,6 +285,9 @@ bool jit_translate(struct jit *j, struct jblk *jb)
         jb->e = to_rx(j, t->c.p);
         tr_save_flags(&t->c, t);
         e_jmp_to(&t->c, t->h.p);
+    }
+    if (j->lockstep) {
+        head_lockstep(t);
     }
     if (t->v) {
         head_fp(t);

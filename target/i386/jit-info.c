@@ -8,7 +8,7 @@
 #include "util/log.h"
 
 /* The host code beside the guest's, then its slow paths. */
-static void log_code(struct jit *j, const struct jblk *jb)
+void jit_log_code(struct jit *j, const struct jblk *jb)
 {
     char text[128];
     const uint8_t *p = j->rw + jb->start, *end = j->rw + jb->end;
@@ -77,7 +77,7 @@ static void perf_name(struct jit *j, const struct jblk *jb)
 void jit_tell(struct jit *j, const struct jblk *jb)
 {
     if (log_enabled(LOG_TB_OUT_ASM)) {
-        log_code(j, jb);
+        jit_log_code(j, jb);
     }
     if (unlikely(accel_perfmap)) {
         perf_name(j, jb);
@@ -110,6 +110,12 @@ void jit_info(GString *out)
             j->n_guest, j->n_blocks, j->n_host, j->n_cold, j->n_flush,
             j->n_stale, j->n_enter, j->n_link, j->n_ind, j->n_slow,
             j->n_branch, j->n_leave, j->n_fault);
+        if (j->lockstep) {
+            g_string_append_printf(out,
+                "lockstep: %" PRIu64 " compared, %" PRIu64 " not foretold, %"
+                PRIu64 " moved, %" PRIu64 " differ\n", j->n_checked,
+                j->n_unknown, j->n_moved, j->n_differ);
+        }
         uint64_t seen = UINT64_MAX;
         for (int k = 0; k < 12; k++) {
             unsigned best = 0;

@@ -28,6 +28,7 @@ struct jblk {
     uint32_t cold, cold_end;
     const struct insn **in; /* its instructions */
     uint16_t *pos;          /* where they are, from va */
+    uint8_t *how;           /* enum how of jit-tr.h */
     uint32_t *off;          /* their code, from start; JIT_OFF_E */
     uint16_t n;
     uint8_t fl_in;          /* flags it needs */
@@ -46,6 +47,7 @@ struct jsite {
     uint32_t patch;         /* links: the distance to be set; 0: none */
     uint16_t insn;
     uint8_t kind;
+    uint8_t fl;             /* flags that are right there */
     int32_t pop;            /* SITE_IND: what was added to rsp */
 };
 enum {
@@ -83,7 +85,26 @@ struct jit {
     uint64_t n_blocks, n_guest, n_host, n_cold, n_flush, n_stale, n_slow,
              n_leave, n_branch, n_link, n_ind, n_enter, n_fault;
     uint64_t slow_by_op[OP_COUNT];
+    /* Lockstep (jit-check.c). */
+    bool lockstep;
+    struct jit_check *check;
+    struct jblk *entered;   /* lookup()'s */
+    uint64_t n_checked, n_unknown, n_moved, n_differ;
 };
+
+/* Parts of the translator that -accel tcg,x-jit-off=MASK leaves out. */
+enum {
+    JIT_NO_CHAIN = 1,       /* patched jumps */
+    JIT_NO_JCACHE = 2,      /* the inline jump cache */
+    JIT_NO_DEAD = 4,        /* flags that nobody reads */
+    JIT_NO_RUNS = 8,        /* one check for pushes and pops */
+    JIT_NO_REFILL = 16,     /* TLB refill without the interpreter */
+    JIT_NO_MEMORY = 32,     /* copies with memory operands */
+    JIT_NO_VECTOR = 64,     /* copies of vector and x87 instructions */
+    JIT_NO_SPECIAL = 128,   /* the kernel's instructions */
+    JIT_NO_GATHER = 256,    /* translations of several blocks */
+};
+extern unsigned jit_off;
 
 /* Space that one translation never exceeds. */
 #define JIT_HOT_ROOM (JIT_MAX_INSNS * 320u)
@@ -98,6 +119,8 @@ const uint8_t *jit_jump_stub(struct jit *j, struct jblk *jb, uint64_t va,
                              bool in_e);
 /* jit-info.c: @jb is new; for the logs. */
 void jit_tell(struct jit *j, const struct jblk *jb);
+/* -d out_asm. */
+void jit_log_code(struct jit *j, const struct jblk *jb);
 /* The valid translation of @b at @va. */
 struct jblk *jit_find(struct block *b, uint64_t va);
 

@@ -121,9 +121,9 @@ static void emit_pop(struct tr *t, const struct insn *in)
 static unsigned stack_run(struct tr *t)
 {
     bool pop = t->how[t->i] == HOW_POP;
-    unsigned n = 0;
+    unsigned n = 0, max = jit_off & JIT_NO_RUNS ? 1 : 16;
 
-    while (t->i + n < t->n && n < 16) {
+    while (t->i + n < t->n && n < max) {
         const struct insn *in = t->in[t->i + n];
         enum how how = t->how[t->i + n];
 

@@ -15,13 +15,15 @@
  * so: every way to C stores them.
  */
 #include "osdep.h"
-#include "jit-int.h"
+#include "jit-check.h"
 #include "simd-int.h"
 #include <signal.h>
 #include <sys/mman.h>
 #include <ucontext.h>
 
 unsigned jit_threshold = 6;
+bool jit_lockstep;
+unsigned jit_off;
 
 static _Thread_local struct jit *thread_jit;
 static struct sigaction old_segv, old_fpe;
@@ -217,9 +219,15 @@ static const uint8_t *lookup(struct jit *j)
     if (!jb) {
         return NULL;
     }
+    if (unlikely(j->lockstep)) {
+        jit_check_arm(j, jb, 0);
+        flags_to_code(env);
+    }
     struct jjce *h = &env->jjc[(env->rip ^ env->rip >> 8) & (JC_SIZE - 1)];
-    h->tag = env->rip ^ env->jc_gen;
-    h->host = jb->m;
+    if (!(jit_off & JIT_NO_JCACHE)) {
+        h->tag = env->rip ^ env->jc_gen;
+        h->host = jb->m;
+    }
     return jb->m;
 }
 
@@ -256,6 +264,9 @@ static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
     env->v_want = jb->v;
     env->f_want = jb->f;
     flags_to_c(env);
+    if (unlikely(j->lockstep)) {
+        jit_check_at(j, jb, s.insn, false, s.fl);
+    }
     j->n_slow++;
     j->slow_by_op[in->op]++;
     interp_one(env, in, rip);
@@ -269,6 +280,9 @@ static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
             likely(j->n_flush == flushes) &&
             likely(!atomic_load_explicit(&env->exit_req,
                                          memory_order_relaxed))) {
+            if (unlikely(j->lockstep)) {
+                jit_check_arm(j, jb, s.insn + 1);
+            }
             return j->rx + s.back;
         }
         return NULL;
@@ -292,6 +306,9 @@ static const uint8_t *jit_link(CPUX86State *env, uint32_t n)
     env->rip = s.va;
     flags_to_c(env);
     j->n_link++;
+    if (unlikely(j->lockstep)) {
+        jit_check_at(j, s.jb, s.insn, true, s.fl);
+    }
     const uint8_t *to = lookup(j);
     if (to && j->n_flush == flushes && s.patch && !s.jb->stale) {
         /* lookup() has just found it valid, in a page that is ours. */
@@ -301,13 +318,15 @@ static const uint8_t *jit_link(CPUX86State *env, uint32_t n)
                     (JC_SIZE - 1)].blk;
         struct jblk *jb = jit_find(b, env->rip);
 
-        if (jb && jb->ram_page == s.jb->ram_page &&
+        if (jb && !(jit_off & JIT_NO_CHAIN) &&
+            jb->ram_page == s.jb->ram_page &&
             jb->b->key == s.jb->b->key) {
             uint8_t *at = j->rw + s.patch;
             const uint8_t *dst = s.kind == SITE_LINK_E ? jb->e : jb->m;
 
             if (jb->b->ram2) { /* by a lookup only */
-                dst = jit_jump_stub(j, s.jb, env->rip, s.kind == SITE_LINK_E);
+                dst = j->lockstep ? NULL
+                    : jit_jump_stub(j, s.jb, env->rip, s.kind == SITE_LINK_E);
             }
             if (dst) {
                 e_fix(at, j->rw + (dst - j->rx));
@@ -328,9 +347,15 @@ static const uint8_t *jit_ind(CPUX86State *env, uint32_t n)
     if (env->code64 && (uint64_t)((int64_t)env->rip >> 47) + 1 > 1) {
         /* The instruction itself faults: undo what it did to rsp. */
         env->regs[R_SP] -= s.pop;
+        if (unlikely(j->lockstep)) {
+            jit_check_at(j, s.jb, s.insn, false, 0);
+        }
         interp_one(env, s.jb->in[s.insn], s.jb->va + s.jb->pos[s.insn]);
         flags_to_code(env);
         return NULL;
+    }
+    if (unlikely(j->lockstep)) {
+        jit_check_at(j, s.jb, s.insn, true, s.fl);
     }
     return lookup(j);
 }
@@ -365,6 +390,9 @@ static const uint8_t *jit_fault(CPUX86State *env, const uint8_t *at)
         env->flags_img = env->fault_img;
     }
     flags_to_c(env);
+    if (unlikely(j->lockstep)) {
+        jit_check_at(j, jb, i, false, 0);
+    }
     interp_one(env, jb->in[i], jb->va + jb->pos[i]);
     flags_to_code(env);
     return NULL;
@@ -581,7 +609,11 @@ static void gen_thunks(struct jit *j)
         e_imm(e, H_DI, (uintptr_t)env);
         e_mov_rr(e, H_SI, H_T1);
         e_imm(e, H_DX, (unsigned)write);
-        e_call_abs(e, x86_tlb_refill);
+        if (jit_off & JIT_NO_REFILL) {
+            e_imm(e, H_AX, 0);
+        } else {
+            e_call_abs(e, x86_tlb_refill);
+        }
         e_op(e, 0, 0x84, H_AX, rm_reg(H_AX)); /* test %al,%al */
         for (unsigned i = 0; i < sizeof(back); i++) {
             e8(e, back[i]); /* pop: flags stay */
@@ -719,13 +751,19 @@ enum jit_ran jit_run(CPUX86State *env, struct block *b)
     if (unlikely(thread_jit != j)) {
         thread_prepare(j);
     }
+    env->cur = NULL;
+    if (unlikely(j->lockstep)) {
+        jit_check_arm(j, jb, 0);
+    }
     flags_to_code(env);
     enter_key(env);
     env->v_want = env->f_want = 0;
-    env->cur = NULL;
     j->n_enter++;
     j->enter(jb->m);
     flags_to_c(env);
+    if (unlikely(j->lockstep)) {
+        jit_check_left(j);
+    }
     env->cur = NULL;
     return JIT_RAN;
 }
@@ -773,6 +811,7 @@ bool jit_init(CPUX86State *env, uint64_t bytes)
     j->blks = reserve(j->max_blks * sizeof(*j->blks));
     j->pool_size = bytes;
     j->pool = reserve(j->pool_size);
+    j->lockstep = jit_lockstep;
     gen_thunks(j);
     j->hot = j->thunks;
     j->hot_end = j->cold = (uint32_t)(bytes / 3 * 2);
@@ -795,5 +834,6 @@ void jit_destroy(CPUX86State *env)
     munmap(j->blks, j->max_blks * sizeof(*j->blks));
     munmap(j->pool, j->pool_size);
     mutex_destroy(&j->stale_lock);
+    jit_check_free(j);
     munmap(j, sizeof(*j));
 }

@@ -10,6 +10,8 @@
 
 /* Executions after which a block is translated; 0: at once. */
 extern unsigned jit_threshold;
+/* Each translation is compared with the interpreter (jit-check.c). */
+extern bool jit_lockstep;
 
 /*
  * Code memory of @bytes for this vCPU; false: the host gives none, the vCPU

@@ -13,7 +13,7 @@
  *  3. A miss always walks again, so permissions may be raised without INVLPG.
  */
 #include "osdep.h"
-#include "cpu.h"
+#include "jit-check.h"
 #include "util/log.h"
 #include "util/rcu.h"
 
@@ -706,12 +706,51 @@ bool x86_tlb_refill(CPUX86State *env, vaddr lin, uint32_t write)
     return true;
 }
 
+struct tlbe *x86_tlb_none(void)
+{
+    return poison_table;
+}
+
+void *x86_shadow_host(CPUX86State *env, vaddr lin, bool write, int mode)
+{
+    unsigned i = (lin >> 12) & (TLB_SIZE - 1);
+    const struct tlb_info *info = &env->tlb_info[mode][i];
+    uint16_t need = TLB_VALID | (write ? TLB_WRITE : TLB_READ);
+    hwaddr phys = (uint32_t)lin;
+    struct walk w;
+    uint32_t err;
+
+    if (info->vpage == (lin & ~UINT64_C(0xfff)) &&
+        (info->flags & need) == need) {
+        phys = info->phys | (lin & 0xfff);
+    } else if (env->x.cr0 & CR0_PG) {
+        if (!walk(env, lin, write ? ACC_WRITE : ACC_READ, mode, true, &w,
+                  &err)) {
+            return NULL;
+        }
+        phys = w.phys;
+    }
+    const struct phys_page *p = phys_find(env, phys & env->a20_mask);
+    if (!p->host || page_watched(env, lin & ~UINT64_C(0xfff)) ||
+        (write && (p->readonly || x86_page_has_code(p->ram_offset)))) {
+        return NULL;
+    }
+    return p->host + (lin & 0xfff);
+}
+
 /* The entry for an access, filled if need be. */
 static inline struct tlb_info *tlb_get(CPUX86State *env, vaddr lin,
                                        enum access acc, int mode)
 {
     unsigned i = (lin >> 12) & (TLB_SIZE - 1);
     struct tlb_info *info = &env->tlb_info[mode][i];
+
+    if (unlikely(env->shadow)) {
+        if (!x86_shadow_host(env, lin, acc == ACC_WRITE, mode)) {
+            x86_shadow_stop(env);
+        }
+        return info;
+    }
     static const uint16_t need[] = { TLB_VALID | TLB_READ,
                                     TLB_VALID | TLB_WRITE,
                                     TLB_VALID | TLB_EXEC };
@@ -749,6 +788,9 @@ static inline uint8_t *page_host(CPUX86State *env, vaddr lin, int mode)
 /* Inside one page. */
 static uint64_t ld_page(CPUX86State *env, vaddr lin, unsigned size, int mode)
 {
+    if (unlikely(env->shadow)) {
+        return x86_shadow_ld(env, lin, size, mode);
+    }
     struct tlb_info *info = tlb_get(env, lin, ACC_READ, mode);
     uint16_t f = info->flags;
     uint64_t val = 0;
@@ -775,6 +817,10 @@ static uint64_t ld_page(CPUX86State *env, vaddr lin, unsigned size, int mode)
 static void st_page(CPUX86State *env, vaddr lin, uint64_t val, unsigned size,
                     int mode)
 {
+    if (unlikely(env->shadow)) {
+        x86_shadow_st(env, lin, val, size, mode);
+        return;
+    }
     struct tlb_info *info = tlb_get(env, lin, ACC_WRITE, mode);
     uint16_t f = info->flags;
     uint64_t ram = info->ram_offset + (lin & 0xfff);
@@ -989,6 +1035,9 @@ void *x86_rmw_host(CPUX86State *env, vaddr lin, unsigned size)
         return (void *)(uintptr_t)(t->host + (lin - t->tag_w));
     }
     check_lin(env, lin, size, env->mmu_idx);
+    if (unlikely(env->shadow)) {
+        return x86_shadow_rmw(env, lin, size);
+    }
     tlb_get(env, lin, ACC_WRITE, env->mmu_idx);
     if ((lin & 0xfff) + size > 4096) {
         tlb_get(env, (lin + size - 1) & env->a_mask & ~UINT64_C(0xfff),

@@ -3,7 +3,7 @@
  * The software engine as an accelerator: `-accel tcg`.
  */
 #include "osdep.h"
-#include "jit.h"
+#include "jit-int.h"
 #include "exec/runstate.h"
 #include "hw/boards.h"
 #include "util/module.h"
@@ -13,7 +13,8 @@ typedef struct SoftState {
     char *thread, *engine;
     uint64_t tb_size;     /* MiB for all vCPUs, 0: default */
     bool one_insn;
-    uint32_t jit_threshold;
+    uint32_t jit_threshold, jit_off;
+    bool jit_check;
 } SoftState;
 
 /* Of code, for all vCPUs; each gets its part, within limits. */
@@ -63,6 +64,8 @@ static bool soft_init(Object *obj, Error **errp)
         return false;
     }
     jit_threshold = s->jit_threshold;
+    jit_off = s->jit_off;
+    jit_lockstep = s->jit_check;
     soft_single = s->thread && strcmp(s->thread, "single") == 0;
     x86_pause_yields = soft_single;
     cond_init(&turn_cond);
@@ -222,6 +225,8 @@ static const Property soft_props[] = {
     PROP_STR("engine", SoftState, engine),
     PROP_UINT64("tb-size", SoftState, tb_size, 0),
     PROP_UINT32("x-jit-threshold", SoftState, jit_threshold, 6),
+    PROP_UINT32("x-jit-off", SoftState, jit_off, 0),
+    PROP_BOOL("x-jit-check", SoftState, jit_check, false),
     PROP_BOOL("one-insn-per-tb", SoftState, one_insn, false),
     PROP_END(),
 };
