@@ -716,8 +716,8 @@ static inline void x86_jc_update(CPUX86State *env)
                   env->key;
 }
 uint64_t x86_code_epoch(void);
-/* The instruction's memory operand is on the stack segment. */
-bool x86_cur_is_stack(CPUX86State *env);
+/* The access of the instruction to @lin is by the stack segment. */
+bool x86_cur_is_stack(CPUX86State *env, vaddr lin);
 /* The bytes of RAM at [ram_offset, +size) were written: drops code. */
 void x86_code_written(uint64_t ram_offset, uint64_t size);
 bool x86_page_has_code(uint64_t ram_offset) NO_VECTORS;

@@ -626,6 +626,19 @@ int decode_insn(struct insn *i, const uint8_t *bytes, size_t avail,
     return i->len;
 }
 
+bool insn_w_is_size(const struct insn *i)
+{
+    const struct x86_row *row = insn_row(i);
+
+    for (int n = 0; n < 4 && row->opnd[n]; n++) {
+        if (x86_opnd_specs[row->opnd[n]].size == OS_Y) {
+            return true;
+        }
+    }
+    /* PCMPESTRM, PCMPESTRI: of EAX and EDX. */
+    return row->map == 3 && (row->opcode == 0x60 || row->opcode == 0x61);
+}
+
 unsigned insn_opnd_size(const struct insn *i, unsigned n)
 {
     const struct opnd_spec *s =

@@ -217,6 +217,9 @@ static inline const struct x86_row *insn_row(const struct insn *i)
 /* Bytes of the general register or memory operand @n (0-3): movzx, crc32 and
  * such mix sizes. */
 unsigned insn_opnd_size(const struct insn *i, unsigned n);
+/* W only chooses the size of general registers: without effect outside 64-bit
+ * mode. */
+bool insn_w_is_size(const struct insn *i);
 
 /*
  * AT&T text as binutils prints it ("mov    %rax,0x8(%rbx)"), into @buf.

@@ -106,7 +106,7 @@ uint64_t x86_next_rip(const CPUX86State *env)
     return env->code64 ? rip : (uint32_t)rip;
 }
 
-bool x86_cur_is_stack(CPUX86State *env)
+bool x86_cur_is_stack(CPUX86State *env, vaddr lin)
 {
     const struct insn *in = env->cur;
 
@@ -117,6 +117,13 @@ bool x86_cur_is_stack(CPUX86State *env)
     case OP_PUSH:
     case OP_POP:
     case OP_CALL:
+    case OP_CALL_IND:
+        /* The operand, or the push and pop? */
+        if (OPND_FILE(in->opnd[0]) == OPND_MEM &&
+            lin - (env->regs[R_SP] - 16) > 32) {
+            return in->seg == R_SS;
+        }
+        return true;
     case OP_RET:
     case OP_LEAVE:
     case OP_ENTER:

@@ -101,11 +101,8 @@ static void encode(struct tr *t, const struct insn *in, const struct roles *r,
     unsigned map = row->map & 3, opcode = in->opcode;
     unsigned w = INSN_W(in), rex;
 
-    /* Outside 64-bit mode W chooses no operand size. */
-    for (int n = 0; !t->m64 && n < 4 && row->opnd[n]; n++) {
-        if (x86_opnd_specs[row->opnd[n]].size == OS_Y) {
-            w = 0;
-        }
+    if (!t->m64 && w && insn_w_is_size(in)) {
+        w = 0;
     }
     if (row->flags & ROW_VEX) {
         unsigned pp = row->pfx ? row->pfx - 1u : 0;
@@ -136,6 +133,9 @@ static void encode(struct tr *t, const struct insn *in, const struct roles *r,
             /* inc, dec: REX prefixes in 64-bit mode. */
             reg = opcode >> 3 & 1;
             opcode = 0xff;
+        }
+        if (opcode == 0x82 && !map) {
+            opcode = 0x80; /* its twin that 64-bit mode has */
         }
         rex = w << 3 | (reg & 8) >> 1 | rm_rex(m) | (rex40 ? 0x40 : 0);
         if (rex) {

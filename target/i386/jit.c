@@ -26,7 +26,7 @@ bool jit_lockstep;
 unsigned jit_off;
 
 static _Thread_local struct jit *thread_jit;
-static struct sigaction old_segv, old_fpe;
+static struct sigaction old_segv, old_fpe, old_ill;
 
 static uint32_t img_to_fl(uint16_t img)
 {
@@ -695,12 +695,14 @@ static void on_fault(int sig, siginfo_t *info, void *opaque)
     greg_t *r = uc->uc_mcontext.gregs;
     struct jit *j = thread_jit;
     uintptr_t ip = (uintptr_t)r[REG_RIP];
-    struct sigaction *old = sig == SIGFPE ? &old_fpe : &old_segv;
+    struct sigaction *old = sig == SIGFPE ? &old_fpe
+                            : sig == SIGILL ? &old_ill : &old_segv;
 
-    /* Alignment and control registers: no address, sent by the kernel. */
+    /* Alignment and control registers: no address, sent by the kernel.
+     * What this host cannot execute is interpreted, too. */
     if (j && ip >= (uintptr_t)j->rx + j->thunks &&
         ip < (uintptr_t)j->rx + j->size &&
-        (sig == SIGFPE || info->si_code == SI_KERNEL)) {
+        (sig != SIGSEGV || info->si_code == SI_KERNEL)) {
         r[REG_R11] = r[REG_RIP];
         r[REG_RIP] = (greg_t)(uintptr_t)j->t_fault;
     } else if ((old->sa_flags & SA_SIGINFO) && old->sa_sigaction) {
@@ -725,10 +727,12 @@ static void thread_prepare(struct jit *j)
         sigemptyset(&sa.sa_mask);
         sigaction(SIGSEGV, &sa, &old_segv);
         sigaction(SIGFPE, &sa, &old_fpe);
+        sigaction(SIGILL, &sa, &old_ill);
         g_once_init_leave(&once, 1);
     }
     sigemptyset(&set);
     sigaddset(&set, SIGFPE);
+    sigaddset(&set, SIGILL);
     sigaddset(&set, SIGSEGV);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
     thread_jit = j;

@@ -768,9 +768,9 @@ static inline struct tlb_info *tlb_get(CPUX86State *env, vaddr lin,
     return tlb_fill(env, lin, acc, mode);
 }
 
-NORETURN static void raise_noncanonical(CPUX86State *env)
+NORETURN static void raise_noncanonical(CPUX86State *env, vaddr lin)
 {
-    x86_raise_err(env, x86_cur_is_stack(env) ? EXCP_SS : EXCP_GP, 0);
+    x86_raise_err(env, x86_cur_is_stack(env, lin) ? EXCP_SS : EXCP_GP, 0);
 }
 
 static inline bool canonical(vaddr a)
@@ -854,7 +854,7 @@ static void check_lin(CPUX86State *env, vaddr lin, unsigned size, int mode)
 {
     if (env->code64) {
         if (unlikely(!canonical(lin)) || unlikely(!canonical(lin + size - 1))) {
-            raise_noncanonical(env);
+            raise_noncanonical(env, lin);
         }
     }
     if (unlikely(env->align_check) && mode == MMU_USER &&
@@ -967,11 +967,12 @@ void x86_probe(CPUX86State *env, vaddr lin, unsigned size, bool write)
     if (likely(lin - (write ? t->tag_w : t->tag_r) <= 4096 - size)) {
         return;
     }
+    /* All of it must be canonical before a page is looked at. */
+    vaddr last = (lin + size - 1) & env->a_mask;
     check_lin(env, lin, 1, env->mmu_idx);
+    check_lin(env, last, 1, env->mmu_idx);
     tlb_get(env, lin, acc, env->mmu_idx);
     if ((lin & 0xfff) + size > 4096) {
-        vaddr last = (lin + size - 1) & env->a_mask;
-        check_lin(env, last, 1, env->mmu_idx);
         tlb_get(env, last & ~UINT64_C(0xfff), acc, env->mmu_idx);
     }
 }

@@ -704,10 +704,14 @@ static bool do_fast(CPUX86State *env, const struct insn *insn,
 
 /* ---- thunks ------------------------------------------------------------- */
 
-static const uint8_t *pick_thunk(const struct simd_form *f,
+static const uint8_t *pick_thunk(CPUX86State *env, const struct simd_form *f,
                                  const struct insn *insn)
 {
     unsigned w = INSN_W(insn), l = INSN_L(insn);
+
+    if (w && unlikely(!env->code64) && insn_w_is_size(insn)) {
+        w = 0;
+    }
     const uint8_t *t = f->thunk[w][l];
 
     /* Where W or L means nothing there is one thunk. */
@@ -769,10 +773,10 @@ static bool vec_plain(CPUX86State *env, const struct insn *insn,
     c.out_rm = c.out_x0 = dump;
     c.trap = 0;
     if (f->kind == 'i') {
-        simd_call_int(&c, pick_thunk(f, insn));
+        simd_call_int(&c, pick_thunk(env, f, insn));
     } else {
         c.mxcsr = *img32(env, XS_MXCSR);
-        simd_call_fp(&c, pick_thunk(f, insn));
+        simd_call_fp(&c, pick_thunk(env, f, insn));
         if (unlikely(c.trap)) {
             raise_trap(env, &c);
         }
@@ -790,7 +794,7 @@ static void vec_exec(CPUX86State *env, const struct insn *insn,
 {
     static const uint8_t zeros[32] __attribute__((aligned(32)));
     const struct simd_form *f = sr->form;
-    const uint8_t *thunk = pick_thunk(f, insn);
+    const uint8_t *thunk = pick_thunk(env, f, insn);
     uint8_t buf[4][32] __attribute__((aligned(32)));
     uint8_t mem[32] __attribute__((aligned(32)));
     uint8_t dump[32] __attribute__((aligned(32)));

@@ -135,6 +135,24 @@ static void set_mode(unsigned mode)
     x86_regs_to_env(env);
 }
 
+/* Physical pages around the mapped ones: nothing may change them. */
+static const uint32_t canaries[] = {
+    HC_DATA - 0x1000, HC_DATA + HC_DATA_SIZE, HC_CODE - 0x1000,
+};
+#define CANARY 0x5a
+
+static void check_canaries(void)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(canaries); i++) {
+        const uint8_t *p = guest + canaries[i];
+
+        if (p[0] != CANARY || memcmp(p, p + 1, 0xfff)) {
+            printf("Bail out! a store has left its page: 0x%x\n", canaries[i]);
+            abort();
+        }
+    }
+}
+
 static void setup(void)
 {
     g_autoptr(QObject) list = qlist_new();
@@ -150,6 +168,7 @@ static void setup(void)
     bql_lock();
     memory_map_init();
     qdict_put(opts, "accel", qstring_new("tcg"));
+    qdict_put(opts, "x-jit-threshold", qstring_new(hc_jit ? "0" : "9999999"));
     qlist_append(list, opts);
     if (!accel_start(list, &err) ||
         !memory_region_init_ram(&ram, NULL, "hostcmp", RAM_SIZE, &err)) {
@@ -170,6 +189,9 @@ static void setup(void)
     current_cpu = (CPUState *)obj;
     env = cpu_env(current_cpu);
     build_tables();
+    for (unsigned i = 0; i < ARRAY_SIZE(canaries); i++) {
+        memset(guest + canaries[i], CANARY, 0x1000);
+    }
     user = env->x;
     set_user_regs();
     set_mode(DECODE_64);
@@ -229,6 +251,7 @@ static int engine(const struct host_regs *in, struct host_regs *out,
         out->rip = 1;
         fault = -1;
     }
+    check_canaries();
     memcpy(out->xsave, env->x.xsave, 832);
     memcpy(mem, guest + HC_DATA, HC_DATA_SIZE);
     back_to_user();
@@ -265,7 +288,9 @@ static bool is_system(const struct x86_row *row)
 
 static bool covers(const struct x86_row *row)
 {
-    return row->unit == UNIT_INT && !is_system(row);
+    return (row->unit == UNIT_INT && !is_system(row)) ||
+           (hc_jit && row->unit != UNIT_INT && row->unit != UNIT_FXSR &&
+            row->unit != UNIT_XSAVE && !has_name(row, " fnstenv fnsave "));
 }
 
 static uint64_t insn_ea(const struct insn *i, const struct host_regs *s,
@@ -410,4 +435,5 @@ const struct hc_side hc_side = {
     .undefined = undefined,
     .lacks = lacks,
     .engine = engine,
+    .edges = true,
 };

@@ -4,10 +4,11 @@
  * registers, flags and memory, on the host CPU (in place, under signal
  * handlers) and on the engine under test.
  *
- *   hostcmp [-n STATES] [-s SEED] [-r NAME] [-m BITS] [-v] [-l]
+ *   hostcmp [-n STATES] [-s SEED] [-r NAME] [-m BITS] [-v] [-l] [-j]
  *
  * hostcmp has the vector and x87 rows on the units alone, hostcmp-int the
- * others on the whole CPU, in 64-bit mode and on 32- and 16-bit segments.
+ * others on the whole CPU, in 64-bit mode and on 32- and 16-bit segments;
+ * with -j both, in generated code.
  * STATES per row and mode; NAME limits to rows of that mnemonic; -l lists the
  * rows no state is made for.  Compared: general
  * registers, flags but those the row calls undefined, x87, MXCSR, vector
@@ -27,6 +28,8 @@ void host_run(struct host_regs *in, struct host_regs *out, void *code);
 extern const char host_exit[], host_abort[];
 extern struct { uint32_t offset; uint16_t sel, pad; } host_far;
 extern uint16_t host_sels; /* DS, ES, SS */
+
+bool hc_jit;
 
 static uint64_t rng_state;
 
@@ -323,6 +326,17 @@ static bool wide_index(const struct x86_row *row)
     return g && g[6] == 'q';
 }
 
+/* Where an access crosses something: pages, 4 GiB, the canonical halves. */
+static uint64_t edge(void)
+{
+    static const uint64_t at[] = {
+        HC_DATA, HC_DATA + 0x1000, HC_DATA + 0x2000, BIT(32), BIT(47), BIT(31),
+        0xffff800000000000, 0xffffffff80000000, 0, 0x10000,
+    };
+
+    return at[below(ARRAY_SIZE(at))] - below(40);
+}
+
 /*
  * A random encoding of @row at @buf, with registers in @s such that its
  * memory operand is in the data pages (nearly always).  False: none found.
@@ -412,6 +426,11 @@ static bool encode(unsigned nrow, uint8_t *buf, struct insn *insn,
                 t &= ~UINT64_C(63);
             } else if (below(16) == 0) {
                 t = data + HC_DATA_SIZE - below(64);
+            }
+            /* Several accesses: their order is the processor's own. */
+            if (hc_side.edges && mode == DECODE_64 && below(8) == 0 &&
+                !strstr(row->name, "maskmov") && row->name[0] != 'f') {
+                t = edge();
             }
             if (insn->base == INSN_NO_REG || insn->base == insn->index) {
                 continue;
@@ -758,7 +777,7 @@ int main(int argc, char **argv)
     uint64_t seed = 1;
     int c;
 
-    while ((c = getopt(argc, argv, "n:s:r:m:vl")) != -1) {
+    while ((c = getopt(argc, argv, "n:s:r:m:vlj")) != -1) {
         switch (c) {
         case 'n':
             states = (unsigned)strtoul(optarg, NULL, 0);
@@ -774,6 +793,9 @@ int main(int argc, char **argv)
             break;
         case 'v':
             verbose = true;
+            break;
+        case 'j':
+            hc_jit = true;
             break;
         case 'l':
             for (unsigned row = 0; row < x86_row_count; row++) {

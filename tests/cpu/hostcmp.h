@@ -52,7 +52,10 @@ struct hc_side {
     /* The engine has not this row's feature, whatever it decodes. */
     bool (*lacks)(const struct x86_row *row);
     hc_engine engine;
+    bool edges; /* the engine has an MMU: addresses at all edges */
 };
+/* -j: the JIT from the first execution, all units. */
+extern bool hc_jit;
 extern const struct hc_side hc_side;
 
 #endif
