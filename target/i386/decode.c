@@ -422,8 +422,10 @@ static bool operand(struct cursor *c, struct insn *i, const struct pfx *x,
         break;
     case OK_L:
         i->imm = get(c, 1);
-        *o = vec(i->imm >> 4 & ((mode & DECODE_SIZE) == DECODE_64 ? 15 : 7),
-                 s->size, i);
+        if ((mode & DECODE_SIZE) != DECODE_64) {
+            i->imm &= 0x7f; /* eight registers */
+        }
+        *o = vec(i->imm >> 4 & 15, s->size, i);
         break;
     case OK_W:
     case OK_U:

@@ -150,6 +150,10 @@ static bool can_copy(struct tr *t, const struct insn *in)
     if (jit_off & JIT_NO_VECTOR && row->unit != UNIT_INT) {
         return false;
     }
+    if (!t->m64 && (row->flags & ROW_VEX) && row->map == 1 &&
+        row->opcode == 0x77) {
+        return false; /* VZEROALL, VZEROUPPER: of eight registers only */
+    }
     if ((row->class_ != CLASS_COPY && !copy_special(in)) ||
         !unit_ok(t, row) || !host_has(row->feat) || row->priv != PRIV_ANY ||
         (row->flags & (ROW_VSIB | ROW_NOMEM))) {

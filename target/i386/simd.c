@@ -248,12 +248,15 @@ static inline void vec_st(CPUX86State *env, vaddr lin, const void *p,
 static vaddr mem_lin(CPUX86State *env, const struct insn *insn,
                      const struct x86_row *row, unsigned size, bool write)
 {
-    vaddr lin = x86_insn_lin(env, insn, size, write);
+    if (row->flags & ROW_ALIGN) { /* before the segment's limit */
+        uint64_t base = env->code64 && insn->seg < R_FS
+            ? 0 : env->seg_base[insn->seg];
 
-    if ((row->flags & ROW_ALIGN) && (lin & (size - 1))) {
-        x86_raise_err(env, EXCP_GP, 0);
+        if ((base + x86_insn_ea(env, insn)) & (size - 1)) {
+            x86_raise_err(env, EXCP_GP, 0);
+        }
     }
-    return lin;
+    return x86_insn_lin(env, insn, size, write);
 }
 
 static void zero_upper(CPUX86State *env, const struct x86_row *row, unsigned n)
