@@ -199,12 +199,6 @@ static bool add_drive(VMConfig *cfg, const char *loc, const char *text,
         !option_check_id(opts, errp)) {
         return false;
     }
-    if (iface && !strcmp(iface, "floppy")) {
-        cfg->default_floppy = false;
-    }
-    if (media && !strcmp(media, "cdrom") && !iface) {
-        cfg->default_cdrom = false;
-    }
     config_list_add(&cfg->drives, loc, text, qobject_ref(opts));
     return true;
 }

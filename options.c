@@ -397,6 +397,9 @@ bool options_parse(VMConfig *cfg, int argc, char **argv, bool *exit_now,
             return true;
         }
     }
+    if (cfg->netdevs.n) {
+        cfg->default_net = false;
+    }
     if (cfg->writeconfig && !config_write_file(cfg, cfg->writeconfig, errp)) {
         return false;
     }

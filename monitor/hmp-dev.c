@@ -287,7 +287,7 @@ void hmp_info_usb(Hmp *mon, const QObject *args, Error **errp)
     g_autoptr(GString) text = g_string_new(NULL);
 
     if (!bus_first_of(BUS_USB)) {
-        hmp_printf(mon, "USB support not enabled\n");
+        error_setg(errp, "USB support not enabled");
         return;
     }
     usb_print(text);

@@ -17,6 +17,8 @@ import sys
 import tempfile
 import unittest
 
+from session import Session
+
 BINARY = os.path.abspath(sys.argv.pop(1))
 NAME = os.path.basename(BINARY)
 BASE = ["-accel", "qtest", "-M", "none", "-nodefaults", "-display", "none"]
@@ -252,6 +254,32 @@ class CommandLine(unittest.TestCase):
         self.assertEqual(qmp.execute("query-status")["status"], "running")
         qmp.execute("quit")
         qmp.close()
+
+    def test_default_devices(self):
+        """Which are there by themselves; as QEMU does it."""
+        disk = self.path("disk")
+        with open(disk, "wb") as f:
+            f.truncate(1 << 20)
+        for args, nics, media in (
+                ("", 1, {"ide1-cd0", "floppy0"}),
+                ("-netdev user,id=n", 0, {"ide1-cd0", "floppy0"}),
+                ("-netdev user,id=n -device e1000,netdev=n,addr=3,bus=pci.0",
+                 1, {"ide1-cd0", "floppy0"}),
+                ("-nic none", 0, {"ide1-cd0", "floppy0"}),
+                ("-drive if=floppy,index=1", 1,
+                 {"ide1-cd0", "floppy0", "floppy1"}),
+                ("-drive media=cdrom,index=1", 1,
+                 {"ide0-cd1", "ide1-cd0", "floppy0"}),
+                ("-drive media=cdrom", 1, {"ide0-cd0", "ide1-cd0", "floppy0"}),
+                ("-hdc " + disk, 1, {"ide1-hd0", "floppy0"}),
+                ("-nodefaults", 0, set())):
+            with self.subTest(args=args), Session(
+                    BINARY, "-M", "pc", "-accel", "tcg", "-S", "-display",
+                    "none", *args.split()) as s:
+                net = s.hmp("info network").splitlines()
+                self.assertEqual(sum("type=nic" in x for x in net), nics)
+                self.assertEqual({b["device"] for b in s.cmd("query-block")
+                                  if b["device"]} - {"sd0"}, media)
 
     def test_seed_lines(self):
         """They get as far as a device or back end that is to come."""
