@@ -145,7 +145,7 @@ static bool null_open(Chardev *chr, QObject *opts, Error **errp)
     return true;
 }
 
-static const ChardevInfo null_info = {
+static const ChardevDriver null_info = {
     .name = "null", .size = sizeof(Chardev), .open = null_open,
 };
 
@@ -190,7 +190,7 @@ static bool file_open(Chardev *chr, QObject *opts, Error **errp)
     return true;
 }
 
-static const ChardevInfo file_info = {
+static const ChardevDriver file_info = {
     .name = "file", .size = sizeof(FDChardev), .opts = file_opts,
     .open = file_open, .close = fd_chr_close, .write = fd_chr_write,
     .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd, .update_read = fd_chr_update_read,
@@ -236,7 +236,7 @@ static bool pipe_open(Chardev *chr, QObject *opts, Error **errp)
     return true;
 }
 
-static const ChardevInfo pipe_info = {
+static const ChardevDriver pipe_info = {
     .name = "pipe", .size = sizeof(FDChardev), .opts = pipe_opts,
     .open = pipe_open, .close = fd_chr_close, .write = fd_chr_write,
     .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd, .update_read = fd_chr_update_read,
@@ -324,7 +324,7 @@ static void stdio_close(Chardev *chr)
     }
 }
 
-static const ChardevInfo stdio_info = {
+static const ChardevDriver stdio_info = {
     .name = "stdio", .size = sizeof(StdioChardev), .opts = stdio_opts,
     .open = stdio_open, .close = stdio_close, .write = fd_chr_write,
     .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd, .update_read = fd_chr_update_read,
@@ -417,7 +417,7 @@ static void pty_update_read(Chardev *chr)
     }
 }
 
-static const ChardevInfo pty_info = {
+static const ChardevDriver pty_info = {
     .name = "pty", .size = sizeof(PtyChardev), .open = pty_open,
     .close = pty_close, .write = pty_write, .want_write = fd_chr_want_write, .out_fd = fd_chr_out_fd,
     .update_read = pty_update_read,

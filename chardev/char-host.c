@@ -133,7 +133,7 @@ static bool serial_open(Chardev *chr, QObject *opts, Error **errp)
     return true;
 }
 
-static const ChardevInfo serial_info = {
+static const ChardevDriver serial_info = {
     .name = "serial", .alias = "tty", .size = sizeof(FDChardev),
     .opts = path_opts, .open = serial_open, .close = fd_chr_close,
     .write = fd_chr_write, .want_write = fd_chr_want_write,
@@ -247,7 +247,7 @@ static void parallel_close(Chardev *chr)
     }
 }
 
-static const ChardevInfo parallel_info = {
+static const ChardevDriver parallel_info = {
     .name = "parallel", .alias = "parport", .size = sizeof(ParallelChardev),
     .opts = path_opts, .open = parallel_open, .close = parallel_close,
     .parport_read = parallel_read, .parport_write = parallel_write,

@@ -15,7 +15,7 @@
 #include "chardev/char.h"
 #include "util/loop.h"
 
-typedef struct ChardevInfo {
+typedef struct ChardevDriver {
     const char *name;    /* "socket" */
     const char *alias;   /* older name, or NULL */
     size_t size;         /* of the state; Chardev is its head */
@@ -44,11 +44,11 @@ typedef struct ChardevInfo {
     void (*detach)(Chardev *chr, CharFrontend *fe);
     /* The front end in slot @i, which may be empty; false past the last. */
     bool (*frontend)(Chardev *chr, int i, CharFrontend **fe);
-} ChardevInfo;
+} ChardevDriver;
 
 struct Chardev {
     Object obj;
-    const ChardevInfo *info;
+    const ChardevDriver *info;
     char *label;
     char *filename;      /* what query-chardev shows; owned */
     CharFrontend *fe;    /* NULL: none (mux: the one in focus) */
@@ -59,7 +59,7 @@ struct Chardev {
     Chardev *base;       /* the mux made it (mux=on): it goes with it */
 };
 
-void chr_driver_register(const ChardevInfo *info);
+void chr_driver_register(const ChardevDriver *info);
 
 /* From the back end. */
 int chr_be_can_read(Chardev *chr);

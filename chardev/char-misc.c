@@ -57,7 +57,7 @@ static void ring_close(Chardev *chr)
     g_free(((RingChardev *)chr)->buf);
 }
 
-static const ChardevInfo ring_info = {
+static const ChardevDriver ring_info = {
     .name = "ringbuf", .alias = "memory", .size = sizeof(RingChardev),
     .opts = ring_opts, .open = ring_open, .close = ring_close,
     .write = ring_write,
@@ -136,7 +136,7 @@ static bool test_open(Chardev *chr, QObject *opts, Error **errp)
     return true;
 }
 
-static const ChardevInfo test_info = {
+static const ChardevDriver test_info = {
     .name = "testdev", .size = sizeof(TestChardev), .open = test_open,
     .write = test_write,
 };

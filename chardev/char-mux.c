@@ -291,7 +291,7 @@ static void mux_close(Chardev *chr)
     }
 }
 
-static const ChardevInfo mux_info = {
+static const ChardevDriver mux_info = {
     .name = "mux", .size = sizeof(MuxChardev), .opts = mux_opts,
     .open = mux_open, .close = mux_close, .write = mux_write,
     .want_write = mux_want_write, .out_fd = mux_out_fd,

@@ -6,7 +6,7 @@
  * client is there, further ones wait in the kernel's queue.  A client with
  * reconnect= tries again after that many seconds.  `telnet` answers option
  * negotiations and strips them (RFC 854, 857, 858); `websocket` serves RFC
- * 6455 frames.
+ * 6455 frames; with tls-creds= all of it is inside of TLS.
  *
  * A peer that leaves while the front end takes nothing ("gone") is noticed at
  * once, but what it sent last is still delivered; the next client ends that
@@ -18,7 +18,9 @@
 #include "util/fdset.h"
 #include "util/module.h"
 #include "util/option.h"
+#include "util/authz.h"
 #include "util/timer.h"
+#include "util/tls.h"
 #include "util/websock.h"
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -46,6 +48,12 @@ typedef struct SocketChardev {
     int n_fds;
     uint8_t iac[3];        /* telnet command being received */
     int iac_len;
+    TlsCreds *creds;       /* borrowed, NULL: no TLS */
+    char *authz;           /* who may connect; NULL: everybody */
+    char *host;            /* client: whose certificate it has to be */
+    TlsSession *tls;       /* of this connection */
+    bool shaking;          /* its handshake is not over */
+    BH *bh;                /* decrypted bytes wait */
     WebSock *ws;           /* of this connection */
     GByteArray *in;        /* payload the front end had no room for */
     GByteArray *wire;      /* encoded output that waits for the socket */
@@ -79,12 +87,39 @@ static void drop_fds(SocketChardev *s)
     s->n_fds = 0;
 }
 
+/* As send() and recvmsg(), inside of TLS where there is TLS. */
+static ssize_t stream_send(SocketChardev *s, const void *buf, size_t len)
+{
+#ifdef CONFIG_GNUTLS
+    if (s->tls) {
+        return tls_session_try_write(s->tls, buf, len);
+    }
+#endif
+    return RETRY_ON_EINTR(send(s->fd, buf, len, MSG_NOSIGNAL));
+}
+
+static ssize_t stream_receive(SocketChardev *s, struct msghdr *msg)
+{
+#ifdef CONFIG_GNUTLS
+    if (s->tls) {
+        ssize_t n = tls_session_try_read(s->tls, msg->msg_iov->iov_base,
+                                         msg->msg_iov->iov_len);
+
+        msg->msg_controllen = 0;
+        if (tls_session_pending(s->tls)) {
+            bh_schedule(s->bh); /* the descriptor does not tell */
+        }
+        return n;
+    }
+#endif
+    return recvmsg(s->fd, msg, MSG_CMSG_CLOEXEC);
+}
+
 /* Sends what is encoded; true when nothing is left. */
 static bool flush_wire(SocketChardev *s)
 {
     while (s->wire->len) {
-        ssize_t n = RETRY_ON_EINTR(
-            send(s->fd, s->wire->data, s->wire->len, MSG_NOSIGNAL));
+        ssize_t n = stream_send(s, s->wire->data, s->wire->len);
 
         if (n < 0) {
             if (errno == EAGAIN) {
@@ -103,26 +138,17 @@ static void sock_opened(SocketChardev *s)
     chr_be_event(&s->chr, CHR_EVENT_OPENED);
 }
 
-static void sock_connected(SocketChardev *s, int fd)
+static void sock_disconnect(Chardev *chr);
+
+/* The stream is there, with TLS and all. */
+static void sock_begin(SocketChardev *s)
 {
     static const uint8_t greeting[] = {
         255, 251, 1, /* IAC WILL ECHO */
         255, 251, 3, /* IAC WILL SUPPRESS-GO-AHEAD */
         255, 251, 0, 255, 253, 0, /* binary both ways */
     };
-    int one = 1;
 
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    if (s->nodelay) {
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    }
-    s->fd = fd;
-    s->connecting = s->gone = false;
-    s->iac_len = 0;
-    s->reading = true;
-    g_byte_array_set_size(s->wire, 0);
-    g_byte_array_set_size(s->in, 0);
     if (s->websocket) {
         s->ws = websock_new(); /* open when its handshake is over */
     }
@@ -136,7 +162,98 @@ static void sock_connected(SocketChardev *s, int fd)
     }
 }
 
-static void sock_disconnect(Chardev *chr);
+#ifdef CONFIG_GNUTLS
+static bool tls_done(SocketChardev *s, Error **errp)
+{
+    g_autofree char *name = s->authz ? tls_session_peer_name(s->tls) : NULL;
+
+    if (s->authz && (!name || !authz_is_allowed(s->authz, name))) {
+        error_setg(errp, "TLS: '%s' is not allowed by '%s'",
+                   name ? name : "", s->authz);
+        return false;
+    }
+    return true;
+}
+
+static void tls_step(SocketChardev *s)
+{
+    Error *err = NULL;
+    int ret = tls_session_handshake_step(s->tls, &err);
+
+    if (ret > 0 && !tls_done(s, &err)) {
+        ret = -1;
+    }
+    if (ret < 0) {
+        warn_report("chardev '%s': %s", s->chr.label, error_get_pretty(err));
+        error_free(err);
+        sock_disconnect(&s->chr);
+    } else if (ret > 0) {
+        s->shaking = false;
+        sock_begin(s);
+    } else {
+        sock_watch(s);
+    }
+}
+
+static void tls_begin(SocketChardev *s)
+{
+    Error *err = NULL;
+
+    s->tls = tls_session_new(s->creds, s->fd, s->host, &err);
+    if (!s->tls) {
+        warn_report("chardev '%s': %s", s->chr.label, error_get_pretty(err));
+        error_free(err);
+        sock_disconnect(&s->chr);
+        return;
+    }
+    s->shaking = true;
+    tls_step(s);
+}
+
+static void tls_end(SocketChardev *s)
+{
+    if (s->tls && !s->shaking) {
+        tls_session_bye(s->tls);
+    }
+    tls_session_free(s->tls);
+    s->tls = NULL;
+    s->shaking = false;
+}
+#else
+static void tls_step(SocketChardev *s)
+{
+}
+
+static void tls_begin(SocketChardev *s)
+{
+}
+
+static void tls_end(SocketChardev *s)
+{
+}
+#endif
+
+static void sock_connected(SocketChardev *s, int fd)
+{
+    int one = 1;
+
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    if (s->nodelay) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    }
+    s->fd = fd;
+    s->connecting = s->gone = false;
+    s->iac_len = 0;
+    s->reading = true;
+    g_byte_array_set_size(s->wire, 0);
+    g_byte_array_set_size(s->in, 0);
+    if (s->creds) {
+        tls_begin(s);
+    } else {
+        sock_begin(s);
+    }
+}
 
 static void sock_accept(void *opaque)
 {
@@ -175,6 +292,7 @@ static void sock_disconnect(Chardev *chr)
         return;
     }
     loop_set_fd(loop_main(), s->fd, NULL, NULL, NULL);
+    tls_end(s);
     close(s->fd);
     s->fd = -1;
     s->reading = s->writing = s->connecting = s->gone = false;
@@ -307,7 +425,7 @@ static void sock_readable(void *opaque)
 {
     SocketChardev *s = opaque;
     bool waiting = s->ws && !websock_ready(s->ws);
-    int room = waiting ? 4096 : chr_be_can_read(&s->chr);
+    int room = s->shaking ? 1 : waiting ? 4096 : chr_be_can_read(&s->chr);
     uint8_t buf[4096];
     union {
         char space[CMSG_SPACE(sizeof(int) * MAX_FDS)];
@@ -319,6 +437,10 @@ static void sock_readable(void *opaque)
                           .msg_controllen = sizeof(control) };
     ssize_t n;
 
+    if (s->shaking) {
+        tls_step(s);
+        return;
+    }
     if (room <= 0 || !deliver(s)) {
         if (s->fd >= 0) {
             sock_pause(s);
@@ -326,7 +448,7 @@ static void sock_readable(void *opaque)
         return;
     }
     iov.iov_len = MIN(room, (int)sizeof(buf));
-    n = recvmsg(s->fd, &msg, MSG_CMSG_CLOEXEC);
+    n = stream_receive(s, &msg);
     if (n > 0) {
         receive_fds(s, &msg);
         if (s->ws) {
@@ -348,6 +470,10 @@ static void sock_writable(void *opaque)
     int err = 0, fd = s->fd;
     socklen_t len = sizeof(err);
 
+    if (s->shaking) {
+        tls_step(s);
+        return;
+    }
     if (!s->connecting) {
         if (flush_wire(s)) {
             chr_be_writable(&s->chr);
@@ -371,12 +497,31 @@ static void sock_writable(void *opaque)
     }
 }
 
+/* Bytes that TLS has read already. */
+static void sock_bh(void *opaque)
+{
+#ifdef CONFIG_GNUTLS
+    SocketChardev *s = opaque;
+
+    if (s->tls && s->reading && !s->shaking && tls_session_pending(s->tls)) {
+        sock_readable(s);
+    }
+#endif
+}
+
 static void sock_watch(SocketChardev *s)
 {
-    LoopFn on_read = s->reading ? sock_readable : NULL;
-    LoopFn on_write = s->writing || s->wire->len || s->connecting
-                          ? sock_writable
-                          : NULL;
+    bool out = s->writing || s->wire->len || s->connecting, in = s->reading;
+    LoopFn on_read, on_write;
+
+#ifdef CONFIG_GNUTLS
+    if (s->shaking) {
+        out = tls_session_wants_write(s->tls);
+        in = !out;
+    }
+#endif
+    on_read = in ? sock_readable : NULL;
+    on_write = out ? sock_writable : NULL;
 
     for (int i = 0; i < s->n_listen; i++) {
         loop_set_fd(loop_main(), s->listen_fds[i],
@@ -393,7 +538,8 @@ static void sock_watch(SocketChardev *s)
     }
 }
 
-/* Telnet doubles FFh; WebSocket frames.  The whole of it is taken. */
+/* Telnet doubles FFh; WebSocket frames; TLS wants to be asked with the same
+ * bytes again.  The whole of it is taken. */
 static int write_encoded(SocketChardev *s, const uint8_t *buf, int len)
 {
     if (!flush_wire(s)) {
@@ -402,6 +548,8 @@ static int write_encoded(SocketChardev *s, const uint8_t *buf, int len)
     len = MIN(len, WS_PAYLOAD);
     if (s->ws) {
         websock_frame(s->wire, buf, len);
+    } else if (!s->telnet) {
+        g_byte_array_append(s->wire, buf, len);
     } else {
         for (int i = 0; i < len; i++) {
             g_byte_array_append(s->wire, &buf[i], 1);
@@ -424,7 +572,7 @@ static int sock_write(Chardev *chr, const uint8_t *buf, int len)
     if (!chr->open || s->fd < 0 || s->gone) {
         return len; /* nobody listens: as a line without a peer */
     }
-    if (s->ws || s->telnet) {
+    if (s->ws || s->telnet || s->tls) {
         return write_encoded(s, buf, len);
     }
     n = RETRY_ON_EINTR(send(s->fd, buf, len, MSG_NOSIGNAL));
@@ -457,6 +605,9 @@ static void sock_update_read(Chardev *chr)
         chr_be_can_read(chr) > 0 && deliver(s)) {
         s->reading = true;
         sock_watch(s);
+        if (s->tls) {
+            bh_schedule(s->bh);
+        }
     }
 }
 
@@ -585,8 +736,9 @@ static bool refuse_options(QObject *opts, Error **errp)
     static const struct {
         const char *key, *why;
     } rows[] = {
-        { "tls-creds", "there is no TLS for character devices" },
-        { "tls-authz", "there is no TLS for character devices" },
+#ifndef CONFIG_GNUTLS
+        { "tls-creds", "this build has no GnuTLS" },
+#endif
         { "tn3270", "no PC machine has a 3270 terminal" },
     };
 
@@ -601,6 +753,39 @@ static bool refuse_options(QObject *opts, Error **errp)
         }
         qdict_del(opts, key);
     }
+    return true;
+}
+
+static bool take_tls(SocketChardev *s, QObject *opts, const SockOptions *o,
+                     Error **errp)
+{
+    g_autofree char *id = NULL;
+
+    if (!opts_take_str(opts, "tls-creds", &id, errp) ||
+        !opts_take_str(opts, "tls-authz", &s->authz, errp)) {
+        return false;
+    }
+    if (s->authz && !id) {
+        error_setg(errp, "'tls-authz' option requires 'tls-creds' option");
+        return false;
+    }
+    if (id && o->path) {
+        error_setg(errp, "'tls-creds' option is incompatible with 'unix' "
+                         "address type");
+        return false;
+    }
+#ifdef CONFIG_GNUTLS
+    s->creds = id ? tls_creds_hold(id, s->server, errp) : NULL;
+    if (id && !s->creds) {
+        return false;
+    }
+    if (s->authz && !tls_creds_have_names(s->creds)) {
+        error_setg(errp, "'tls-authz' needs credentials of type "
+                         "tls-creds-x509 with verify-peer=on");
+        return false;
+    }
+#endif
+    s->host = s->server ? NULL : g_strdup(o->host);
     return true;
 }
 
@@ -626,7 +811,8 @@ static bool take_options(SocketChardev *s, QObject *opts, SockOptions *o,
         !opts_take_bool(opts, "websocket", &s->websocket, errp) ||
         !opts_take_bool(opts, "abstract", &o->abstract, errp) ||
         !opts_take_bool(opts, "tight", &o->tight, errp) ||
-        !opts_take_u64(opts, "reconnect", &s->reconnect, errp)) {
+        !opts_take_u64(opts, "reconnect", &s->reconnect, errp) ||
+        !take_tls(s, opts, o, errp)) {
         return false;
     }
     s->nodelay = nodelay || !delay;
@@ -701,6 +887,7 @@ static bool sock_open(Chardev *chr, QObject *opts, Error **errp)
     s->wire = g_byte_array_new();
     s->in = g_byte_array_new();
     timer_init(&s->timer, loop_main(), CLOCK_REALTIME_NS, sock_retry, s);
+    s->bh = bh_new(loop_main(), sock_bh, s);
     if (!take_options(s, opts, &o, errp)) {
         return false;
     }
@@ -759,9 +946,18 @@ static void sock_close(Chardev *chr)
     s->n_listen = 0;
     if (s->fd >= 0) {
         loop_set_fd(loop_main(), s->fd, NULL, NULL, NULL);
+        tls_end(s);
         close(s->fd);
         s->fd = -1;
     }
+    if (s->bh) {
+        bh_delete(s->bh);
+    }
+#ifdef CONFIG_GNUTLS
+    tls_creds_release(s->creds);
+#endif
+    g_free(s->authz);
+    g_free(s->host);
     drop_fds(s);
     if (s->path) {
         unlink(s->path);
@@ -776,7 +972,7 @@ static void sock_close(Chardev *chr)
     g_free(s->addrs.text);
 }
 
-static const ChardevInfo socket_info = {
+static const ChardevDriver socket_info = {
     .name = "socket", .size = sizeof(SocketChardev), .opts = sock_opts,
     .open = sock_open, .close = sock_close, .write = sock_write,
     .want_write = sock_want_write, .out_fd = sock_out_fd,

@@ -156,7 +156,7 @@ static void udp_close(Chardev *chr)
     }
 }
 
-static const ChardevInfo udp_info = {
+static const ChardevDriver udp_info = {
     .name = "udp", .size = sizeof(UdpChardev), .opts = udp_opts,
     .open = udp_open, .close = udp_close, .write = udp_write,
     .update_read = udp_update_read,

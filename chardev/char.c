@@ -9,7 +9,7 @@
 
 #define OUT_MAX MiB /* what chr_fe_write_all() queues */
 
-static GPtrArray *drivers; /* const ChardevInfo */
+static GPtrArray *drivers; /* const ChardevDriver */
 
 static void chardev_finalize(Object *obj);
 static void run_watch(CharFrontend *fe);
@@ -19,7 +19,7 @@ static const ObjectType chardev_type = {
     .finalize = chardev_finalize,
 };
 
-void chr_driver_register(const ChardevInfo *info)
+void chr_driver_register(const ChardevDriver *info)
 {
     ObjectType *t = g_new0(ObjectType, 1);
 
@@ -44,7 +44,7 @@ void chr_print_list(GString *out)
     g_autoptr(GPtrArray) names = g_ptr_array_new();
 
     for (unsigned i = 0; drivers && i < drivers->len; i++) {
-        const ChardevInfo *d = g_ptr_array_index(drivers, i);
+        const ChardevDriver *d = g_ptr_array_index(drivers, i);
 
         g_ptr_array_add(names, (char *)d->name);
         if (d->alias) {
@@ -58,10 +58,10 @@ void chr_print_list(GString *out)
     }
 }
 
-static const ChardevInfo *driver_find(const char *name)
+static const ChardevDriver *driver_find(const char *name)
 {
     for (unsigned i = 0; drivers && i < drivers->len; i++) {
-        const ChardevInfo *d = g_ptr_array_index(drivers, i);
+        const ChardevDriver *d = g_ptr_array_index(drivers, i);
 
         if (!strcmp(d->name, name) || (d->alias && !strcmp(d->alias, name))) {
             return d;
@@ -93,7 +93,7 @@ static void driver_error(const char *name, Error **errp)
         }
     }
     for (unsigned i = 0; drivers && i < drivers->len; i++) {
-        const ChardevInfo *d = g_ptr_array_index(drivers, i);
+        const ChardevDriver *d = g_ptr_array_index(drivers, i);
 
         g_ptr_array_add(names, (char *)d->name);
     }
@@ -176,7 +176,7 @@ static bool open_log(Chardev *chr, QObject *opts, Error **errp)
     return true;
 }
 
-static Chardev *chr_new(const char *label, const ChardevInfo *info,
+static Chardev *chr_new(const char *label, const ChardevDriver *info,
                         QObject *opts, Error **errp)
 {
     g_autofree char *type = g_strdup_printf("chardev-%s", info->name);
@@ -196,7 +196,7 @@ static Chardev *chr_new(const char *label, const ChardevInfo *info,
 }
 
 /* A mux over @base takes the name; the base gets "NAME-base". */
-static Chardev *wrap_mux(const char *label, const ChardevInfo *info,
+static Chardev *wrap_mux(const char *label, const ChardevDriver *info,
                          QObject *opts, Error **errp)
 {
     g_autofree char *base_label = g_strdup_printf("%s-base", label);
@@ -220,7 +220,7 @@ Chardev *chr_new_from_opts(QObject *given, Error **errp)
 {
     g_autoptr(QObject) opts = qobject_deep_copy(given);
     g_autofree char *backend = NULL, *id = NULL;
-    const ChardevInfo *info;
+    const ChardevDriver *info;
     bool mux = false;
 
     if (!opts_take_str(opts, "backend", &backend, errp) ||

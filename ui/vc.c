@@ -764,7 +764,7 @@ static void vc_close(Chardev *chr)
 static const char *const vc_opts[] = { "width", "height", "cols", "rows",
                                        "size", NULL };
 
-static const ChardevInfo vc_info = {
+static const ChardevDriver vc_info = {
     .name = "vc", .size = sizeof(VcChardev), .opts = vc_opts,
     .open = vc_open, .close = vc_close, .write = vc_write,
     .want_write = vc_want_write, .update_read = vc_update_read,

@@ -63,17 +63,53 @@ bool vnc_auth_result(VncClient *c, bool ok, const char *why)
     return false;
 }
 
+#define REFUSED_S   60
+#define REFUSED_MAX 10
+
+void vnc_refused(VncClient *c, const char *why, ...)
+{
+    g_autofree char *text = NULL;
+    int64_t now = g_get_monotonic_time() / G_USEC_PER_SEC;
+    VncServer *s = c->server;
+    unsigned n;
+    va_list ap;
+
+    mutex_lock(&s->lock);
+    if (now >= s->refused_since + REFUSED_S) {
+        s->refused_since = now;
+        s->refused = 0;
+    }
+    n = s->refused++;
+    mutex_unlock(&s->lock);
+    if (n >= REFUSED_MAX) {
+        return;
+    }
+    va_start(ap, why);
+    text = g_strdup_vprintf(why, ap);
+    va_end(ap);
+    warn_report("VNC server '%s': %s%s%s turned away: %s%s", s->id,
+                *c->peer->host ? c->peer->host : "a local client",
+                *c->peer->host ? ":" : "",
+                *c->peer->host ? c->peer->service : "", text,
+                n + 1 < REFUSED_MAX ? ""
+                                    : " (no more are reported for a while)");
+}
+
 /* The scheme of RFC 6143, 7.2.2: 16 bytes under DES. */
 bool vnc_auth_password(VncClient *c)
 {
     uint8_t challenge[16], response[16];
+    const char *why;
 
     if (!vnc_random(challenge, 16) || !vnc_io_write(c->io, challenge, 16) ||
         !vnc_io_read_all(c->io, response, 16)) {
         return false;
     }
-    return vnc_auth_result(c, vnc_server_check(c->server, challenge, response),
-                           "Authentication failed");
+    why = vnc_server_check(c->server, challenge, response);
+    if (why) {
+        vnc_refused(c, "%s", why);
+    }
+    return vnc_auth_result(c, !why, why);
 }
 
 static bool read_version(VncClient *c)
@@ -111,8 +147,11 @@ static bool agree_on(VncClient *c, uint8_t type)
         !vnc_io_read_all(c->io, &choice, 1)) {
         return false;
     }
-    return choice == type ||
-           vnc_auth_result(c, false, "Unsupported security type");
+    if (choice != type) {
+        vnc_refused(c, "it asks for security type %u", choice);
+        return vnc_auth_result(c, false, "Unsupported security type");
+    }
+    return true;
 }
 
 static bool authenticate(VncClient *c)

@@ -116,6 +116,10 @@ static void take_encodings(VncClient *c, const VncEncodings *e)
     }
     c->todo.encodings_set = true;
     c->ext_key = e->ext_key;
+    if (e->ext_cut && !c->cut_extended) {
+        c->todo.cut_say |= VNC_CUT_CAPS;
+    }
+    c->cut_extended = e->ext_cut;
     c->pointer_type_on = e->pointer_type;
     c->tell = true;
     vnc_client_kick(c);
@@ -154,11 +158,7 @@ static void take_message(VncClient *c, const VncMsg *m)
         put_input(c, &e);
         break;
     case VNC_MSG_CUT_TEXT:
-        mutex_lock(&c->lock);
-        g_clear_pointer(&c->cut, g_bytes_unref);
-        c->cut = g_bytes_new(m->cut.text, m->cut.len);
-        vnc_client_kick(c);
-        mutex_unlock(&c->lock);
+        vnc_cut_received(c, m);
         break;
     case VNC_MSG_SET_SIZE:
         mutex_lock(&c->lock);
@@ -306,6 +306,7 @@ static void client_bh(void *opaque)
     VncClient *c = opaque;
     bool opened, initialized, gone, resume, waiting, told;
     GBytes *cut;
+    unsigned cut_asked;
     int power;
 
     mutex_lock(&c->lock);
@@ -316,6 +317,8 @@ static void client_bh(void *opaque)
     told = c->tell;
     power = c->power;
     cut = c->cut;
+    cut_asked = c->cut_asked;
+    c->cut_asked = 0;
     waiting = c->queued > 0;
     c->opened = c->initialized = c->resume = c->tell = false;
     c->cut = NULL;
@@ -345,8 +348,9 @@ static void client_bh(void *opaque)
     if (power) {
         vnc_server_power(c, power);
     }
-    if (cut) {
-        g_bytes_unref(cut);
+    if (cut || cut_asked) {
+        vnc_cut_news(c, cut, cut_asked);
+        g_clear_pointer(&cut, g_bytes_unref);
     }
     if (gone) {
         vnc_server_gone(c);
@@ -404,6 +408,7 @@ void vnc_client_free(VncClient *c)
         list_remove(&c->node);
     }
     vnc_input_release_all(c);
+    clipboard_leave(&c->clip);
     bh_delete(c->bh);
     timer_del(&c->timer);
     vnc_view_leave(&c->look);

@@ -166,15 +166,13 @@ static void send_pseudo(Writer *w, unsigned x, unsigned y, int32_t encoding,
     }
 }
 
-static void send_cut(Writer *w, GBytes *text)
+static void send_cut(Writer *w, unsigned say, GBytes *text)
 {
-    gsize len;
-    const char *data = g_bytes_get_data(text, &len);
-    uint8_t head[8] = { 3, 0, 0, 0, len >> 24, len >> 16, len >> 8, len };
+    g_autoptr(GByteArray) m = g_byte_array_new();
 
-    if (w->cl->sock >= 0 &&
-        (rfbWriteExact(w->cl, (char *)head, 8) < 0 ||
-         (len && rfbWriteExact(w->cl, data, len) < 0))) {
+    vnc_cut_put(m, say, text);
+    if (m->len && w->cl->sock >= 0 &&
+        rfbWriteExact(w->cl, (char *)m->data, m->len) < 0) {
         rfbCloseClient(w->cl);
     }
 }
@@ -271,8 +269,8 @@ static void do_todo(Writer *w, const VncTodo *t)
     if (t->pointer_type && w->enc.pointer_type) {
         send_pseudo(w, t->is_absolute, 0, ENC_POINTER_TYPE, NULL, 0);
     }
-    if (t->cut) {
-        send_cut(w, t->cut);
+    if (t->cut_say) {
+        send_cut(w, t->cut_say, t->cut);
     }
     fit(w);
     if (t->want) {
@@ -297,7 +295,7 @@ static bool has_work(const VncClient *c)
     const VncTodo *t = &c->todo;
 
     return t->closing || t->format_set || t->encodings_set || t->size_reply ||
-           t->leds || t->pointer_type || t->cut || t->want ||
+           t->leds || t->pointer_type || t->cut_say || t->want ||
            (t->changed && c->outstanding);
 }
 

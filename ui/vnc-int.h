@@ -19,6 +19,7 @@
 #define UI_VNC_INT_H
 
 #include "qapi/qapi-types.h"
+#include "ui/clipboard.h"
 #include "ui/console.h"
 #include "ui/input.h"
 #include "ui/keymap.h"
@@ -48,6 +49,7 @@ typedef struct VncEncodings {
     int quality;         /* 0..9, -1: lossless */
     int compress;        /* 0..9, -1: not said */
     bool resize, ext_resize, last_rect, ext_key, pointer_type, leds, xvp;
+    bool ext_cut;
 } VncEncodings;
 
 typedef enum VncMsgType {
@@ -77,6 +79,8 @@ typedef struct VncMsg {
         struct {
             const uint8_t *text; /* in the caller's buffer, Latin-1 */
             uint32_t len;
+            bool extended;       /* flags, and what they make of the text */
+            uint32_t flags;      /* VNC_CUT_* */
         } cut;
         struct {
             uint16_t w, h;
@@ -175,7 +179,8 @@ typedef struct VncTodo {
     bool changed;                      /* the view has news */
     unsigned led_state;
     bool is_absolute;
-    GBytes *cut;                       /* owned */
+    unsigned cut_say;                  /* VNC_CUT_* */
+    GBytes *cut;                       /* owned, UTF-8; may be NULL */
 } VncTodo;
 
 /* Is it a client at all, who is it, it is in. */
@@ -214,13 +219,17 @@ struct VncClient {
     bool outstanding;                 /* lock: lock; a request has no answer */
     bool idle;                        /* lock: lock; wants() said false */
     int power;                        /* lock: lock; xvp's code, 0: none */
-    GBytes *cut;                      /* lock: lock; owned, from the client */
+    /* lock: lock; the client's text, owned; what it asks for; what it can. */
+    GBytes *cut;
+    unsigned cut_asked, cut_caps;
+    bool cut_extended;                /* lock: lock */
     int64_t asked;                    /* lock: lock; ns, last request */
     bool ext_key, pointer_type_on;    /* lock: lock */
     bool relative;                    /* lock: lock; it sends differences */
     char *dname, *sasl_user;          /* lock: lock; owned */
 
     /* Main thread. */
+    ClipboardPeer clip;
     BH *bh;
     Timer timer;
     int64_t drained;
@@ -250,10 +259,28 @@ void vnc_client_tell(VncClient *c); /* LEDs, pointer type may have changed */
 
 void *vnc_writer(void *client); /* vnc-encode.c: the thread */
 
+/* ---- cut text (vnc-cut.c) ------------------------------------------------ */
+
+enum { /* the extended clipboard's own bits, and one of ours */
+    VNC_CUT_PLAIN = 1 << 16,
+    VNC_CUT_CAPS = 1 << 24, VNC_CUT_REQUEST = 1 << 25, VNC_CUT_PEEK = 1 << 26,
+    VNC_CUT_NOTIFY = 1 << 27, VNC_CUT_PROVIDE = 1 << 28,
+};
+void vnc_cut_received(VncClient *c, const VncMsg *m); /* reader */
+/* Appends the messages that @say names, about @text (may be NULL).  Any. */
+void vnc_cut_put(GByteArray *to, unsigned say, GBytes *text);
+/* Main thread: it takes part from now on; it sent @text (UTF-8, may be NULL)
+ * and asks for what the other sides have. */
+void vnc_cut_join(VncClient *c);
+void vnc_cut_news(VncClient *c, GBytes *text, unsigned asked);
+
 /* ---- handshake (vnc-auth.c) ---------------------------------------------- */
 
 /* On the reader thread, up to ClientInit and ServerInit.  False: drop it. */
 bool vnc_handshake(VncClient *c);
+/* Says on stderr who was turned away and why: a few a minute, so that nobody
+ * can fill a log.  Any thread. */
+void vnc_refused(VncClient *c, const char *why, ...) PRINTF(2, 3);
 /* Random bytes of the kernel. */
 bool vnc_random(void *buf, size_t len);
 
@@ -286,6 +313,7 @@ struct VncServer {
     VncAuth auth, sub_auth;           /* sub_auth: with VeNCrypt */
     bool x509;
     struct TlsCreds *creds;           /* borrowed, may be NULL */
+    char *tls_authz, *sasl_authz;     /* owned; NULL: everybody */
     bool lossy, power_control, lock_key_sync, web;
     VncShare share;
     int key_delay;
@@ -296,13 +324,16 @@ struct VncServer {
 
     Mutex lock;
     bool password_on;
+    int64_t refused_since;            /* lock: lock; s */
+    unsigned refused;                 /* lock: lock; told since then */
     char *password;                   /* lock: lock; owned, NULL: none */
     int64_t expires;                  /* lock: lock; s, INT64_MAX: never */
 };
 
-/* The client's password is right and has not expired.  Any thread. */
-bool vnc_server_check(VncServer *s, const uint8_t *challenge,
-                      const uint8_t *response);
+/* NULL: the client's password is right and has not expired; else what is
+ * wrong.  Any thread. */
+const char *vnc_server_check(VncServer *s, const uint8_t *challenge,
+                             const uint8_t *response);
 Console *vnc_server_console(VncServer *s); /* NULL: there is none */
 void vnc_server_opened(VncClient *c);
 void vnc_server_initialized(VncClient *c);

@@ -269,7 +269,10 @@ static bool listen_inet(VncServer *s, const char *host, unsigned port,
         add_listener(s, g_array_index(fds, int, i), websocket, NULL);
     }
     if (ret == -EADDRINUSE && to > first) {
-        error_setg(errp, "all ports from %u to %u are in use", first, to);
+        g_autofree char *who = port_holder(first);
+
+        error_setg(errp, "all ports from %u to %u are in use%s%s", first, to,
+                   who ? ", the first by " : "", who ? who : "");
     } else if (ret == -EADDRINUSE) {
         g_autofree char *who = port_holder(first);
 

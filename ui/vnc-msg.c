@@ -28,6 +28,7 @@
 #define ENC_POINTER_TYPE -257
 #define ENC_RESIZE       -223
 #define ENC_LAST_RECT    -224
+#define ENC_EXT_CUT      ((int32_t)0xc0a1e5ce)
 
 static uint16_t be16(const uint8_t *p)
 {
@@ -101,23 +102,27 @@ static void parse_encodings(const uint8_t *p, unsigned n, VncEncodings *out)
             out->pointer_type |= e == ENC_POINTER_TYPE;
             out->leds |= e == ENC_LEDS;
             out->xvp |= e == ENC_XVP;
+            out->ext_cut |= e == ENC_EXT_CUT;
         }
     }
 }
 
-/* Lengths below 0 are of the extended clipboard, which we never offer. */
+/* Lengths below 0 are of the extended clipboard: flags come first. */
 static int parse_cut(const uint8_t *buf, size_t len, VncMsg *msg)
 {
+    bool extended;
     uint32_t n;
 
     if (len < 8) {
         return 0;
     }
     n = be32(buf + 4);
+    extended = n > INT32_MAX;
+    n = extended ? -n : n;
+    if (extended && n < 4) {
+        return -1;
+    }
     if (n > VNC_CUT_MAX) {
-        if (n > INT32_MAX) {
-            return -1;
-        }
         msg->type = VNC_MSG_IGNORE;
         msg->skip = n;
         return 8;
@@ -126,8 +131,10 @@ static int parse_cut(const uint8_t *buf, size_t len, VncMsg *msg)
         return 0;
     }
     msg->type = VNC_MSG_CUT_TEXT;
-    msg->cut.text = buf + 8;
-    msg->cut.len = n;
+    msg->cut.extended = extended;
+    msg->cut.flags = extended ? be32(buf + 8) : 0;
+    msg->cut.text = buf + 8 + 4 * extended;
+    msg->cut.len = n - 4 * extended;
     return 8 + n;
 }
 

@@ -9,6 +9,7 @@
  * time is in it during its handshake.
  */
 #include "osdep.h"
+#include "util/authz.h"
 #include "vnc-auth.h"
 #include "vnc-io.h"
 
@@ -232,6 +233,7 @@ static bool strong_enough(sasl_conn_t *conn)
 
 bool vnc_auth_sasl(VncClient *c)
 {
+    const char *authz = c->server->sasl_authz;
     const void *user = NULL;
     bool layer = false, ok;
     sasl_conn_t *conn;
@@ -246,6 +248,13 @@ bool vnc_auth_sasl(VncClient *c)
     }
     ok = talk(c, conn) && (!layer || strong_enough(conn)) &&
          sasl_getprop(conn, SASL_USERNAME, &user) == SASL_OK && user;
+    if (!ok) {
+        vnc_refused(c, "SASL: no user of this server");
+    } else if (authz && !authz_is_allowed(authz, user)) {
+        vnc_refused(c, "SASL: '%s' is not allowed by '%s'", (const char *)user,
+                    authz);
+        ok = false;
+    }
     if (ok) {
         mutex_lock(&c->lock);
         c->sasl_user = g_strdup(user);

@@ -5,6 +5,7 @@
  * stream.
  */
 #include "osdep.h"
+#include "util/authz.h"
 #include "util/tls.h"
 #include "vnc-auth.h"
 #include "vnc-io.h"
@@ -38,10 +39,22 @@ static void codec_free(VncCodec *c)
 
 bool vnc_tls_start(VncClient *c)
 {
-    TlsSession *s = tls_session_new(c->server->creds, c->io->fd, NULL, NULL);
+    Error *err = NULL;
+    TlsSession *s = tls_session_new(c->server->creds, c->io->fd, NULL, &err);
+    const char *authz = c->server->tls_authz;
+    g_autofree char *name = NULL;
     TlsCodec *codec;
 
-    if (!s || !tls_session_handshake(s, NULL)) {
+    if (s && tls_session_handshake(s, &err)) {
+        name = tls_session_peer_name(s);
+        if (authz && (!name || !authz_is_allowed(authz, name))) {
+            error_setg(&err, "'%s' is not allowed by '%s'", name ? name : "",
+                       authz);
+        }
+    }
+    if (err) {
+        vnc_refused(c, "%s", error_get_pretty(err));
+        error_free(err);
         tls_session_free(s);
         return false;
     }
@@ -53,7 +66,7 @@ bool vnc_tls_start(VncClient *c)
     vnc_io_set_codec(c->io, &codec->codec);
     c->tls_bits = tls_session_key_bits(s);
     mutex_lock(&c->lock);
-    c->dname = tls_session_peer_name(s);
+    c->dname = g_steal_pointer(&name);
     mutex_unlock(&c->lock);
     return true;
 }
@@ -89,6 +102,7 @@ bool vnc_auth_vencrypt(VncClient *c)
         return false;
     }
     if (choice != type) {
+        vnc_refused(c, "it asks for VeNCrypt's type %u, not %u", choice, type);
         vnc_io_write(c->io, &refused, 1);
         return false;
     }

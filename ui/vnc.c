@@ -21,8 +21,8 @@ ListNode vnc_servers = LIST_INIT(vnc_servers);
 
 /* ---- passwords ----------------------------------------------------------- */
 
-bool vnc_server_check(VncServer *s, const uint8_t *challenge,
-                      const uint8_t *response)
+const char *vnc_server_check(VncServer *s, const uint8_t *challenge,
+                             const uint8_t *response)
 {
     g_autofree char *password = NULL;
     uint8_t want[16], diff = 0;
@@ -33,15 +33,18 @@ bool vnc_server_check(VncServer *s, const uint8_t *challenge,
     expired = s->expires != INT64_MAX &&
               g_get_real_time() / G_USEC_PER_SEC >= s->expires;
     mutex_unlock(&s->lock);
-    if (!password || expired) {
-        return false;
+    if (!password) {
+        return "No password is set";
     }
     memcpy(want, challenge, 16);
     rfbEncryptBytes(want, password);
     for (int i = 0; i < 16; i++) {
         diff |= want[i] ^ response[i];
     }
-    return diff == 0;
+    /* Only who knows the password learns that it has expired. */
+    return diff      ? "Authentication failed"
+           : expired ? "The password has expired"
+                     : NULL;
 }
 
 bool vnc_server_set_password(VncServer *s, const char *password)
@@ -192,6 +195,7 @@ void vnc_server_initialized(VncClient *c)
         return;
     }
     if (s->share != VNC_SHARE_ALLOW_EXCLUSIVE) {
+        vnc_cut_join(c);
         return;
     }
     list_foreach(other, &s->clients, node) {
@@ -206,6 +210,7 @@ void vnc_server_initialized(VncClient *c)
         }
     }
     c->exclusive = !shared;
+    vnc_cut_join(c);
 }
 
 void vnc_server_gone(VncClient *c)
@@ -307,6 +312,8 @@ static void server_free(VncServer *s)
     g_free(s->id);
     g_free(s->display);
     g_free(s->password);
+    g_free(s->tls_authz);
+    g_free(s->sasl_authz);
     g_free(s->name);
     mutex_destroy(&s->lock);
     g_free(s);
@@ -362,17 +369,17 @@ static bool take_password(VncServer *s, QObject *o, Error **errp)
 static bool refuse(QObject *o, Error **errp)
 {
     static const char *const absent[][2] = {
-        { "tls-authz", "there are no authz objects" },
-        { "sasl-authz", "there are no authz objects" },
 #ifndef CONFIG_SASL
         { "sasl", "this build has no SASL" },
 #endif
 #ifndef CONFIG_GNUTLS
         { "tls-creds", "this build has no GnuTLS" },
+        { "tls-authz", "this build has no GnuTLS" },
 #endif
+        { NULL, NULL }
     };
 
-    for (size_t i = 0; i < ARRAY_SIZE(absent); i++) {
+    for (size_t i = 0; absent[i][0]; i++) {
         const char *v = qdict_get_str(o, absent[i][0]);
 
         if (v && strcmp(v, "off")) {
@@ -392,6 +399,8 @@ static bool take_auth(VncServer *s, QObject *o, Error **errp)
 
     if (!opts_take_bool(o, "sasl", &sasl, errp) ||
         !opts_take_str(o, "tls-creds", &creds, errp) ||
+        !opts_take_str(o, "tls-authz", &s->tls_authz, errp) ||
+        !opts_take_str(o, "sasl-authz", &s->sasl_authz, errp) ||
         !take_password(s, o, errp)) {
         return false;
     }
@@ -411,7 +420,16 @@ static bool take_auth(VncServer *s, QObject *o, Error **errp)
         s->x509 = tls_creds_are_x509(s->creds);
         s->auth = VNC_AUTH_VENCRYPT_;
     }
+    if (s->tls_authz && (!creds || !tls_creds_have_names(s->creds))) {
+        error_setg(errp, "'tls-authz' needs tls-creds of type tls-creds-x509 "
+                         "with verify-peer=on");
+        return false;
+    }
 #endif
+    if (s->sasl_authz && !sasl) {
+        error_setg(errp, "'sasl-authz' needs sasl=on");
+        return false;
+    }
     return true;
 }
 

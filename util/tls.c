@@ -43,6 +43,7 @@ struct TlsSession {
     TlsData *data;
     gnutls_session_t s;
     bool verify;
+    bool unsent;       /* a write waits inside */
     char *hostname;
 };
 
@@ -379,6 +380,11 @@ bool tls_creds_are_x509(const TlsCreds *c)
     return kind_of(c) == CREDS_X509;
 }
 
+bool tls_creds_have_names(const TlsCreds *c)
+{
+    return kind_of(c) == CREDS_X509 && c->verify;
+}
+
 bool tls_creds_are_anon(const TlsCreds *c)
 {
     return kind_of(c) == CREDS_ANON;
@@ -551,17 +557,33 @@ static bool check_peer(TlsSession *s, Error **errp)
     return true;
 }
 
+int tls_session_handshake_step(TlsSession *s, Error **errp)
+{
+    int ret = gnutls_handshake(s->s);
+
+    if (ret < 0) {
+        return gnutls_error_is_fatal(ret)
+                   ? (fail(errp, ret, "TLS handshake failed"), -1)
+                   : 0;
+    }
+    return s->data->kind != CREDS_X509 || !s->verify || check_peer(s, errp)
+               ? 1
+               : -1;
+}
+
 bool tls_session_handshake(TlsSession *s, Error **errp)
 {
     int ret;
 
     do {
-        ret = gnutls_handshake(s->s);
-    } while (ret < 0 && !gnutls_error_is_fatal(ret));
-    if (ret < 0) {
-        return fail(errp, ret, "TLS handshake failed");
-    }
-    return s->data->kind != CREDS_X509 || !s->verify || check_peer(s, errp);
+        ret = tls_session_handshake_step(s, errp);
+    } while (ret == 0);
+    return ret > 0;
+}
+
+bool tls_session_wants_write(TlsSession *s)
+{
+    return gnutls_record_get_direction(s->s) == 1;
 }
 
 char *tls_session_peer_name(TlsSession *s)
@@ -611,4 +633,39 @@ ssize_t tls_session_write(TlsSession *s, const void *buf, size_t len)
         n = gnutls_record_send(s->s, buf, len);
     } while (n == GNUTLS_E_INTERRUPTED || n == GNUTLS_E_AGAIN);
     return n < 0 ? -1 : n;
+}
+
+static ssize_t later_or_never(ssize_t ret)
+{
+    if (ret == GNUTLS_E_PREMATURE_TERMINATION) {
+        return 0;
+    }
+    errno = ret == GNUTLS_E_AGAIN || ret == GNUTLS_E_INTERRUPTED ? EAGAIN : EIO;
+    return ret < 0 ? -1 : ret;
+}
+
+ssize_t tls_session_try_read(TlsSession *s, void *buf, size_t max)
+{
+    return later_or_never(gnutls_record_recv(s->s, buf, max));
+}
+
+ssize_t tls_session_try_write(TlsSession *s, const void *buf, size_t len)
+{
+    ssize_t n;
+
+    /* What could not go out is kept encrypted: it is only asked for. */
+    n = s->unsent ? gnutls_record_send(s->s, NULL, 0)
+                  : gnutls_record_send(s->s, buf, len);
+    s->unsent = n == GNUTLS_E_AGAIN || n == GNUTLS_E_INTERRUPTED;
+    return later_or_never(n);
+}
+
+bool tls_session_pending(TlsSession *s)
+{
+    return gnutls_record_check_pending(s->s) > 0;
+}
+
+void tls_session_bye(TlsSession *s)
+{
+    gnutls_bye(s->s, GNUTLS_SHUT_WR);
 }

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import unittest
+import zlib
 
 import rfb
 
@@ -126,6 +127,10 @@ class Machine:
                 assert words[0] == 'OK', (line, words)
                 return words[1:]
 
+    def said(self):
+        with open(self.err.name) as f:
+            return f.read()
+
     def inb(self, port):
         return int(self.qtest(f'inb {port:#x}')[0], 0)
 
@@ -152,6 +157,7 @@ class Machine:
         if self.proc.poll() is None:
             self.proc.kill()
         self.proc.communicate()
+        self.err.close()
         self.tmp.cleanup()
 
 
@@ -421,14 +427,14 @@ class VncTest(unittest.TestCase):
         self.assertEqual(m.error('set_password', protocol='spice',
                                  password=''), 'spice is not in use')
 
-    def none_instead(self, path):
+    def none_instead(self, path, offered=2):
         s = socket.socket(socket.AF_UNIX)
         s.settimeout(20)
         self.addCleanup(s.close)
         s.connect(path)
         s.recv(12)
         s.sendall(b'RFB 003.008\n')
-        assert s.recv(2) == b'\x01\x02'
+        assert s.recv(2) == bytes((1, offered))
         s.sendall(b'\x01\x01')
         if s.recv(4) != b'\0\0\0\0':
             raise rfb.Refused
@@ -606,8 +612,10 @@ class VncTest(unittest.TestCase):
         return d
 
     def context(self, d, with_cert=False):
+        """@with_cert: the client's own, or that of another directory."""
         ctx = ssl.create_default_context(cafile=f'{d}/ca-cert.pem')
         if with_cert:
+            d = d if with_cert is True else with_cert
             ctx.load_cert_chain(f'{d}/client-cert.pem', f'{d}/client-key.pem')
         return ctx
 
@@ -683,7 +691,8 @@ class VncTest(unittest.TestCase):
             os.environ['SASL_CONF_PATH'] = d
             try:
                 m = self.start('-vga', 'std', '-vnc', 'unix:@/v,sasl=on',
-                               '-vnc', '127.0.0.1:0,to=99,sasl=on')
+                               '-vnc', '127.0.0.1:0,to=99,sasl=on', '-vnc',
+                               'unix:@/z,sasl=on,sasl-authz=who')
                 self.assertEqual(m.cmd('query-vnc')['auth'], 'sasl')
                 r = self.client(m, sasl=('joe', 'secret')).refresh()
                 self.assertIn('PLAIN', r.mechs)
@@ -691,6 +700,15 @@ class VncTest(unittest.TestCase):
                 self.assertEqual(info['sasl_username'].split('@')[0], 'joe')
                 with self.assertRaises(rfb.Refused):
                     self.client(m, sasl=('joe', 'wrong'))
+                self.assertIn('SASL', m.said())
+                # A user that is known and not allowed.
+                with self.assertRaises(rfb.Refused):
+                    self.client(m, sasl=('joe', 'secret'), name='z')
+                m.cmd('object-add', **{
+                    'qom-type': 'authz-list', 'id': 'who', 'rules': [
+                        {'match': 'jo*', 'policy': 'allow',
+                         'format': 'glob'}]})
+                self.client(m, sasl=('joe', 'secret'), name='z').refresh()
                 # Passwords do not go over a network as they are.
                 port = int(m.cmd('query-vnc-servers')[1]['server'][0]
                            ['service'])
@@ -699,6 +717,266 @@ class VncTest(unittest.TestCase):
                 m.cmd('query-status')
             finally:
                 del os.environ['SASL_CONF_PATH']
+
+    def test_tls_authz(self):
+        """Who has a certificate is not therefore allowed."""
+        d = self.certificates()
+        with open(f'{d}/list.json', 'w') as f:
+            f.write('{"policy": "deny"}')
+        m = self.start('-object',
+                       f'tls-creds-x509,id=v,endpoint=server,dir={d}',
+                       '-object', f'authz-listfile,id=a,filename={d}/list.json',
+                       '-vga', 'std', '-vnc',
+                       'unix:@/v,tls-creds=v,tls-authz=a', '-vnc',
+                       'unix:@/w,tls-creds=v,tls-authz=later')
+        ctx = self.context(d, True)
+
+        def refused(name):
+            with self.assertRaises((ssl.SSLError, EOFError, OSError)):
+                self.client(m, tls=ctx, name=name).refresh()
+            m.read_event('VNC_CONNECTED')
+            m.read_event('VNC_DISCONNECTED')
+        refused('v')
+        refused('w') # there is no such object
+        with open(f'{d}/list.json', 'w') as f:
+            f.write('{"policy": "deny", "rules": [{"match": "*CN=me*", '
+                    '"policy": "allow", "format": "glob"}]}')
+        self.client(m, tls=ctx).refresh()
+        with open(f'{d}/list.json', 'w') as f:
+            f.write('nonsense')
+        self.client(m, tls=ctx).refresh() # what it said before stays
+        m.cmd('object-add', **{'qom-type': 'authz-simple', 'id': 'later',
+                               'identity': 'CN=you'})
+        refused('w')
+        m.cmd('object-del', id='later')
+        dname = m.cmd('query-vnc')['clients'][0]['x509_dname']
+        m.cmd('object-add', **{'qom-type': 'authz-list', 'id': 'later',
+                               'rules': [{'match': dname, 'policy': 'allow'}]})
+        self.client(m, tls=ctx, name='w').refresh()
+        m.cmd('qom-set', path='/objects/later', property='rules', value=[])
+        refused('w')
+        m.cmd('qom-set', path='/objects/later', property='policy',
+              value='allow')
+        self.client(m, tls=ctx, name='w').refresh()
+        self.assertRegex(m.said(), "turned away: '.*CN=me")
+        self.assertIn("is not allowed by 'a'", m.said())
+        self.assertIn('policy', m.error('object-add', **{
+            'qom-type': 'authz-list', 'id': 'x', 'rules': [{'match': 'y'}]}))
+        self.assertIn('list.json', m.error('object-add', **{
+            'qom-type': 'authz-listfile', 'id': 'x',
+            'filename': f'{d}/list.json'}))
+
+    def test_refusals(self):
+        """One clear line each, on stderr and where the protocol has room for
+        it, and the events."""
+        d = self.certificates()
+        m = self.start('-object', f'tls-creds-x509,id=v,endpoint=server,dir={d}',
+                       '-vga', 'std', '-vnc', 'unix:@/v,password=on',
+                       '-vnc', 'unix:@/t,tls-creds=v,id=t')
+        m.cmd('set_password', protocol='vnc', password='secret')
+        m.cmd('expire_password', protocol='vnc', time='now')
+        for password, why in (('wrong', 'Authentication failed'),
+                              ('secret', 'The password has expired')):
+            with self.assertRaisesRegex(rfb.Refused, why):
+                self.client(m, password=password)
+            data = m.read_event('VNC_CONNECTED')
+            self.assertEqual(data['server']['auth'], 'vnc')
+            m.read_event('VNC_DISCONNECTED')
+            self.assertEqual(m.said().count(why), 1)
+        # No certificate, no VeNCrypt, one that another CA signed.
+        for ctx, why in ((self.context(d), 'ertificate'),
+                         (self.context(d, self.certificates()), 'ertificate')):
+            before = m.said().count('\n')
+            with self.assertRaises((ssl.SSLError, EOFError, OSError)):
+                self.client(m, tls=ctx, name='t').refresh()
+            m.read_event('VNC_DISCONNECTED')
+            said = m.said()
+            self.assertEqual(said.count('\n'), before + 1, said)
+            self.assertIn(why, said.splitlines()[-1])
+        with self.assertRaises(rfb.Refused):
+            self.none_instead(os.path.join(m.path, 't'), 19)
+        m.read_event('VNC_DISCONNECTED')
+        self.assertIn('security type 1', m.said())
+        # Whoever tries again and again does not fill the log.
+        for _ in range(20):
+            with self.assertRaises(rfb.Refused):
+                self.client(m, password='x')
+        self.assertLess(m.said().count('Authentication failed'), 12)
+        for e in m.events:
+            self.assertNotEqual(e['event'], 'VNC_INITIALIZED')
+
+    def test_ports(self):
+        """A range is tried one by one; what is busy is named."""
+        held = []
+        for _ in range(50): # two neighbours that are free
+            a, b = socket.socket(), socket.socket()
+            a.bind(('127.0.0.1', 0))
+            port = a.getsockname()[1]
+            try:
+                b.bind(('127.0.0.1', port + 1))
+            except OSError:
+                a.close()
+                continue
+            held = [a, b]
+            break
+        self.addCleanup(lambda: [s.close() for s in held])
+        for s in held:
+            s.listen(1)
+        first = port - 5900
+        p = subprocess.run([EMU, '-M', 'none', '-vnc',
+                            f'127.0.0.1:{first},to={first + 1}'],
+                           capture_output=True, text=True)
+        self.assertEqual(p.returncode, 1)
+        self.assertEqual(p.stderr.count('\n'), 1, p.stderr)
+        self.assertIn(f'{port}', p.stderr)
+        self.assertIn(f'by process {os.getpid()} (', p.stderr)
+        held[1].close()
+        m = self.start('-vga', 'std', '-vnc',
+                       f'127.0.0.1:{first},to={first + 1}')
+        self.assertEqual(m.cmd('query-vnc')['service'], str(port + 1))
+
+    # ---- cut text
+
+    EXT_CUT = 0xc0a1e5ce - (1 << 32)
+
+    def extended(self, r, flags, data=b''):
+        r.sock.sendall(struct.pack('>BxxxiI', 6, -4 - len(data), flags) + data)
+
+    def read_cut(self, r):
+        """The next cut text: bytes, or flags and data."""
+        while r.read(1) != b'\3':
+            self.fail('something else')
+        n = struct.unpack('>xxxi', r.read(7))[0]
+        if n >= 0:
+            return r.read(n)
+        return struct.unpack('>I', r.read(4))[0], r.read(-n - 4)
+
+    def test_cut_text(self):
+        caps, request, peek, notify, provide = (1 << i for i in range(24, 29))
+        m = self.start('-vga', 'std', '-vnc', 'unix:@/v')
+        plain = self.client(m, encodings=[rfb.RAW])
+        m.read_event('VNC_INITIALIZED')
+        ext = self.client(m, encodings=[rfb.RAW, self.EXT_CUT])
+        m.read_event('VNC_INITIALIZED')
+        flags, data = self.read_cut(ext)
+        self.assertTrue(flags & caps and flags & notify and flags & 1)
+        self.assertEqual(len(data), 4)
+        # From the old one to the new one: it is told, asks and gets it.
+        plain.sock.sendall(struct.pack('>BxxxI', 6, 7) + b'gr\xf6\xdfer\n')
+        self.assertEqual(self.read_cut(ext), (notify | 1, b''))
+        self.extended(ext, request | 1)
+        flags, data = self.read_cut(ext)
+        self.assertEqual(flags, provide | 1)
+        text = zlib.decompress(data)
+        self.assertEqual(text[4:], 'größer\r\n\0'.encode())
+        self.assertEqual(struct.unpack('>I', text[:4])[0], len(text) - 4)
+        # And back; what Latin-1 has no letter for becomes a question mark.
+        self.extended(ext, notify | 1)
+        self.assertEqual(self.read_cut(ext), (request | 1, b''))
+        text = 'ä€\r\n'.encode() + b'\0'
+        self.extended(ext, provide | 1, zlib.compress(
+            struct.pack('>I', len(text)) + text))
+        self.assertEqual(self.read_cut(plain), b'\xe4?\n')
+        # Its own is not offered to it.
+        self.extended(ext, peek)
+        self.assertEqual(self.read_cut(ext), (notify, b''))
+        # What is no text, too long or lies about its length changes nothing.
+        bomb = zlib.compress(struct.pack('>I', 1 << 30) + bytes(1 << 24))
+        for data in (b'', b'xx', zlib.compress(b'\0\0\xff\xffabc'), bomb,
+                     zlib.compress(b'\0\0\0\2\xff\xfe')):
+            self.extended(ext, provide | 1, data)
+        ext.sock.sendall(struct.pack('>Bxxxi', 6, -(1 << 22)) + bytes(1 << 22))
+        plain.sock.sendall(struct.pack('>BxxxI', 6, 1) + b'z')
+        self.assertEqual(self.read_cut(ext), (notify | 1, b''))
+        plain.refresh()
+        ext.refresh()
+
+    # ---- TLS under a character device
+
+    def monitor_over(self, m, s):
+        f = s.makefile('rw')
+        self.assertIn('QMP', f.readline(), m.said())
+        f.write('{"execute":"qmp_capabilities"}')
+        f.flush()
+        self.assertEqual(json.loads(f.readline()), {'return': {}})
+        for _ in range(3): # some 200 KiB each
+            f.write('{"execute":"query-qmp-schema"}' + ' ' * 20000)
+            f.flush()
+            self.assertIn('return', json.loads(f.readline()))
+        f.close()
+
+    def test_chardev_tls(self):
+        d = self.certificates()
+        with socket.socket() as lis:
+            lis.bind(('127.0.0.1', 0))
+            lis.listen(1)
+            lis.settimeout(20)
+            m = self.start(
+                '-object', f'tls-creds-x509,id=v,endpoint=server,dir={d}',
+                '-object', f'tls-creds-x509,id=c,endpoint=client,dir={d}',
+                '-object', 'authz-list,id=a,policy=deny', '-chardev',
+                'socket,id=s,host=127.0.0.1,port=0,server=on,wait=off,'
+                'tls-creds=v,tls-authz=a', '-mon', 'chardev=s,mode=control',
+                '-chardev', 'socket,id=t,host=localhost,reconnect=1,port='
+                f'{lis.getsockname()[1]},ipv6=off,tls-creds=c',
+                '-mon', 'chardev=t,mode=control')
+            port = [c['filename'] for c in m.cmd('query-chardev')
+                    if c['label'] == 's'][0].split(',')[0].split(':')[-1]
+
+            def connect(ctx):
+                s = ctx.wrap_socket(
+                    socket.create_connection(('127.0.0.1', int(port)), 20),
+                    server_hostname='localhost')
+                return s
+            for ctx in self.context(d), self.context(d, True):
+                with self.assertRaises((ssl.SSLError, ConnectionError,
+                                        AssertionError)):
+                    with connect(ctx) as s:
+                        self.monitor_over(m, s)
+            self.assertIn('TLS', m.said())
+            m.cmd('qom-set', path='/objects/a', property='policy',
+                  value='allow')
+            for _ in range(2): # one at a time
+                with connect(self.context(d, True)) as s:
+                    self.monitor_over(m, s)
+            # Plain talk gets nowhere.
+            with socket.create_connection(('127.0.0.1', int(port)), 20) as s:
+                s.sendall(b'{"execute":"quit"}\r\n\r\n')
+                s.settimeout(20)
+                try:
+                    while s.recv(100):
+                        pass
+                except ConnectionError:
+                    pass
+            # As a client: a server with a certificate, and one of another CA.
+            server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            server.load_verify_locations(f'{d}/ca-cert.pem')
+            server.verify_mode = ssl.CERT_REQUIRED
+            server.load_cert_chain(f'{d}/server-cert.pem',
+                                   f'{d}/server-key.pem')
+            raw = lis.accept()[0]
+            raw.close() # it comes back
+            with server.wrap_socket(lis.accept()[0], server_side=True) as s:
+                self.monitor_over(m, s)
+            other = self.certificates()
+            server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            server.load_cert_chain(f'{other}/server-cert.pem',
+                                   f'{other}/server-key.pem')
+            with self.assertRaises((ssl.SSLError, ConnectionError,
+                                    AssertionError)):
+                with server.wrap_socket(lis.accept()[0],
+                                        server_side=True) as s:
+                    self.monitor_over(m, s)
+            self.assertIn("chardev 't': TLS", m.said())
+            self.assertIn('in use', m.error('object-del', id='c'))
+        for more, said in (('path=/x,tls-creds=v', 'unix'),
+                           ('host=x,port=1,tls-authz=a', 'tls-creds')):
+            p = subprocess.run([EMU, '-M', 'none', '-chardev',
+                                f'socket,id=s,server=on,{more}'],
+                               capture_output=True, text=True)
+            self.assertEqual(p.returncode, 1)
+            self.assertIn(said, p.stderr)
+            self.assertEqual(p.stderr.count('\n'), 1, p.stderr)
 
     # ---- clients that mean harm, or nothing
 

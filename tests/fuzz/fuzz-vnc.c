@@ -10,6 +10,7 @@
 #include "ui/vnc.h"
 #include "ui/vnc-listen.h"
 #include <sys/socket.h>
+#include <zlib.h>
 
 #define SESSION 3000 /* messages */
 
@@ -115,7 +116,7 @@ static size_t put_encodings(uint8_t *p)
 {
     static const int32_t all[] = {
         0, 1, 2, 5, 6, 7, 16, -32, -23, -27, -256, -247, -250, -223, -308,
-        -224, -258, -257, -261, -309, -239, -240, 4711,
+        -224, -258, -257, -261, -309, -239, -240, 4711, -1063131698,
     };
     unsigned n = pick(8);
     size_t len = put(p, "\2\0\0", 3);
@@ -145,6 +146,28 @@ static size_t put_format(uint8_t *p)
     };
 
     return put(p, formats[pick(ARRAY_SIZE(formats))], 20);
+}
+
+/* Flags and @n - 4 bytes: a deflated text, or anything. */
+static size_t put_extended(uint8_t *p, unsigned n)
+{
+    static const uint8_t actions[] = { 1, 2, 4, 8, 16, 16, 16, 0x1f };
+    uint8_t plain[4096] = { 0 };
+    uLongf packed = n - 4;
+
+    p[0] = actions[pick(ARRAY_SIZE(actions))];
+    p[1] = p[2] = 0;
+    p[3] = pick(4) != 0;
+    for (unsigned i = 4; i < n; i++) {
+        p[i] = pick(256);
+    }
+    if (pick(4)) {
+        plain[3] = pick(256);
+        plain[pick(4)] = pick(256);
+        memset(plain + 4, 'a' + pick(26), pick(sizeof(plain) - 4));
+        compress(p + 4, &packed, plain, pick(sizeof(plain)));
+    }
+    return n;
 }
 
 static size_t put_message(uint8_t *p)
@@ -185,6 +208,12 @@ static size_t put_message(uint8_t *p)
     case 7:
         len = put(p, "\6\0\0\0\0\0\0", 7);
         p[len++] = pick(200);
+        if (pick(2) && p[7] >= 4) { /* the extended clipboard's */
+            p[4] = p[5] = p[6] = 0xff;
+            p[7] = -p[7];
+            len += put_extended(p + len, (uint8_t)-p[7]);
+            break;
+        }
         for (int i = p[7]; i > 0; i--) {
             p[len++] = pick(256);
         }

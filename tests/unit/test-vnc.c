@@ -105,8 +105,15 @@ static void test_refused(void)
     g_assert_cmpint(parse("\1", 1, &m), ==, -1);
     g_assert_cmpint(parse("\7", 1, &m), ==, -1);
     g_assert_cmpint(parse("\xff\7", 2, &m), ==, -1);
-    /* Extended clipboard: a length below 0. */
-    g_assert_cmpint(parse("\6\0\0\0\xff\xff\xff\xfc", 8, &m), ==, -1);
+    /* Extended clipboard: a length below 0, of the flags and the data. */
+    g_assert_cmpint(parse("\6\0\0\0\xff\xff\xff\xfd", 8, &m), ==, -1);
+    g_assert_cmpint(parse("\6\0\0\0\xff\xff\xff\xfc", 8, &m), ==, 0);
+    g_assert_cmpint(parse("\6\0\0\0\xff\xff\xff\xfb\2\0\0\1x", 13, &m),
+                    ==, 13);
+    g_assert(m.type == VNC_MSG_CUT_TEXT && m.cut.extended &&
+             m.cut.flags == 0x2000001 && m.cut.len == 1);
+    g_assert_cmpint(parse("\6\0\0\0\x80\0\0\0", 8, &m), ==, 8);
+    g_assert(m.type == VNC_MSG_IGNORE && m.skip == 0x80000000);
     /* Too long a text is skipped, not kept. */
     g_assert_cmpint(parse("\6\0\0\0\0\x10\0\1", 8, &m), ==, 8);
     g_assert(m.type == VNC_MSG_IGNORE && m.skip == 0x100001);
