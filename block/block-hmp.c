@@ -3,6 +3,7 @@
 #include "osdep.h"
 #include "block/backend-int.h"
 #include "block/block-qmp.h"
+#include "block/info.h"
 #include "block/qapi-info.h"
 #include "monitor/hmp-int.h"
 #include "qapi/qapi-commands.h"
@@ -71,7 +72,9 @@ static void print_block(GString *out, const BlockInfo *i,
     if (verbose) {
         g_string_append(out, "\nImages:\n");
         for (const ImageInfo *im = d->image; im; im = im->backing_image) {
-            image_info_print(out, im);
+            g_autoptr(QObject) facts = qapi_ImageInfo_to_qobject(im);
+
+            block_image_print(out, facts);
             if (im->backing_image) {
                 g_string_append_c(out, '\n');
             }

@@ -1,209 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* qemu-img: info, check, map, measure, snapshot. */
 #include "osdep.h"
+#include "block/info.h"
 #include "tools/img.h"
 
 /* ---- info -------------------------------------------------------------------- */
-
-void img_print_snapshots(const BlockSnapshotInfo *list, int n)
-{
-    printf("Snapshot list:\n%-9s %-16s %8s %19s %12s %10s\n", "ID", "TAG",
-           "VM SIZE", "DATE", "VM CLOCK", "ICOUNT");
-    for (int i = 0; i < n; i++) {
-        const BlockSnapshotInfo *sn = &list[i];
-        g_autofree char *size = img_size_text(sn->vm_state_size);
-        char date[32], clock[48], icount[32] = "";
-        time_t when = sn->date_sec;
-        uint64_t secs = sn->vm_clock_nsec / 1000000000;
-        struct tm tm;
-
-        localtime_r(&when, &tm);
-        strftime(date, sizeof(date), "%Y-%m-%d %H:%M:%S", &tm);
-        snprintf(clock, sizeof(clock), "%02d:%02d:%02d.%03d",
-                 (int)(secs / 3600), (int)(secs / 60 % 60), (int)(secs % 60),
-                 (int)(sn->vm_clock_nsec / 1000000 % 1000));
-        if (sn->icount != UINT64_MAX) {
-            snprintf(icount, sizeof(icount), "%" PRIu64, sn->icount);
-        }
-        printf("%-9s %-16s %8s %19s %12s %10s\n", sn->id, sn->name, size, date,
-               clock, icount);
-    }
-}
-
-static QObject *snapshot_json(const BlockSnapshotInfo *sn)
-{
-    QObject *d = qdict_new();
-
-    if (sn->icount != UINT64_MAX) {
-        qdict_put(d, "icount", quint_new(sn->icount));
-    }
-    qdict_put_int(d, "vm-clock-nsec", sn->vm_clock_nsec % 1000000000);
-    qdict_put_str(d, "name", sn->name);
-    qdict_put_int(d, "date-sec", sn->date_sec);
-    qdict_put_int(d, "date-nsec", sn->date_nsec);
-    qdict_put_int(d, "vm-clock-sec", sn->vm_clock_nsec / 1000000000);
-    qdict_put_str(d, "id", sn->id);
-    qdict_put(d, "vm-state-size", quint_new(sn->vm_state_size));
-    return d;
-}
-
-/* The facts of one image, keys in the order of QEMU's output. */
-static QObject *image_facts(BlockNode *n, const char *filename)
-{
-    QObject *d = qdict_new();
-    BlockSnapshotInfo *list = NULL;
-    int64_t allocated = node_allocated_size(n);
-    g_autofree char *full = NULL;
-    uint32_t cluster;
-    int count = n->drv->snapshot_list ? n->drv->snapshot_list(n, &list) : 0;
-
-    if (n->backing_file && n->backing_format) {
-        qdict_put_str(d, "backing-filename-format", n->backing_format);
-    }
-    if (count > 0) {
-        QObject *snaps = qlist_new();
-
-        for (int i = 0; i < count; i++) {
-            qlist_append(snaps, snapshot_json(&list[i]));
-        }
-        qdict_put(d, "snapshots", snaps);
-    }
-    g_free(list);
-    qdict_put(d, "virtual-size", quint_new(ROUND_UP(n->length, 512)));
-    qdict_put_str(d, "filename", filename);
-    cluster = n->drv->cluster_size ? n->drv->cluster_size(n) : 0;
-    if (cluster) {
-        qdict_put_int(d, "cluster-size", cluster);
-    }
-    qdict_put_str(d, "format", n->drv->name);
-    if (allocated >= 0) {
-        qdict_put_int(d, "actual-size", allocated);
-    }
-    if (n->drv->specific_info) {
-        QObject *spec = n->drv->specific_info(n);
-
-        if (spec) {
-            qdict_put(d, "format-specific", spec);
-        }
-    }
-    if (n->backing_file) {
-        full = block_path_combine(filename, n->backing_file);
-        qdict_put_str(d, "full-backing-filename", full);
-        qdict_put_str(d, "backing-filename", n->backing_file);
-    }
-    qdict_put_bool(d, "dirty-flag", n->drv->dirty_flag &&
-                                        n->drv->dirty_flag(n));
-    return d;
-}
-
-static char *spaced(const char *key)
-{
-    char *s = g_strdup(key);
-
-    for (char *p = s; *p; p++) {
-        *p = *p == '-' ? ' ' : *p;
-    }
-    return s;
-}
-
-static void print_value(const QObject *v, int indent);
-
-static bool composite(const QObject *v)
-{
-    return qobject_type(v) == QTYPE_DICT || qobject_type(v) == QTYPE_LIST;
-}
-
-static void print_pair(const char *key, const QObject *v, int indent)
-{
-    printf("%*s%s:%s", indent, "", key, composite(v) ? "\n" : " ");
-    print_value(v, indent + 4);
-    if (!composite(v)) {
-        printf("\n");
-    }
-}
-
-static void print_value(const QObject *v, int indent)
-{
-    int64_t i;
-
-    switch (qobject_type(v)) {
-    case QTYPE_DICT:
-        for (size_t k = 0; k < qdict_size(v); k++) {
-            g_autofree char *key = spaced(qdict_key_at(v, k));
-
-            print_pair(key, qdict_value_at(v, k), indent);
-        }
-        break;
-    case QTYPE_LIST:
-        for (size_t k = 0; k < qlist_size(v); k++) {
-            g_autofree char *key = g_strdup_printf("[%zu]", k);
-
-            print_pair(key, qlist_at(v, k), indent);
-        }
-        break;
-    case QTYPE_BOOL:
-        printf("%s", qbool_get(v) ? "true" : "false");
-        break;
-    case QTYPE_INT:
-        if (qint_try_i64(v, &i)) {
-            printf("%" PRId64, i);
-        }
-        break;
-    case QTYPE_STRING:
-        printf("%s", qstring_get(v));
-        break;
-    default:
-        break;
-    }
-}
-
-static void print_human(const QObject *d, BlockNode *n)
-{
-    uint64_t size = n->length ? ROUND_UP(n->length, 512) : 0;
-    g_autofree char *virt = img_size_text(size);
-    int64_t actual = qdict_get_int(d, "actual-size", -1);
-    g_autofree char *disk = actual < 0 ? g_strdup("unavailable")
-                                       : img_size_text(actual);
-    const QObject *spec = qdict_get(d, "format-specific");
-
-    printf("image: %s\nfile format: %s\nvirtual size: %s (%" PRIu64
-           " bytes)\ndisk size: %s\n", qdict_get_str(d, "filename"),
-           qdict_get_str(d, "format"), virt, size, disk);
-    if (qdict_has(d, "cluster-size")) {
-        printf("cluster_size: %" PRId64 "\n",
-               qdict_get_int(d, "cluster-size", 0));
-    }
-    if (qdict_get_bool(d, "dirty-flag", false)) {
-        printf("cleanly shut down: no\n");
-    }
-    if (n->backing_file) {
-        const char *full = qdict_get_str(d, "full-backing-filename");
-
-        printf("backing file: %s", n->backing_file);
-        if (strcmp(full, n->backing_file)) {
-            printf(" (actual path: %s)", full);
-        }
-        printf("\n");
-        if (n->backing_format) {
-            printf("backing file format: %s\n", n->backing_format);
-        }
-    }
-    if (qdict_has(d, "snapshots")) {
-        BlockSnapshotInfo *list = NULL;
-        int count = n->drv->snapshot_list(n, &list);
-
-        img_print_snapshots(list, count);
-        g_free(list);
-    }
-    if (spec) {
-        const QObject *data = qdict_get(spec, "data");
-
-        if (data && qdict_size(data)) {
-            printf("Format specific information:\n");
-            print_value(data, 4);
-        }
-    }
-}
 
 int img_info(int argc, char **argv)
 {
@@ -266,12 +67,13 @@ int img_info(int argc, char **argv)
             return 1;
         }
         n = blk_node(blk);
-        d = image_facts(n, image_opts ? n->filename : name);
+        d = block_image_facts(n, image_opts ? n->filename : name,
+                              image_opts ? n->filename : name);
         if (!json) {
-            if (!first) {
-                printf("\n");
-            }
-            print_human(d, n);
+            g_autoptr(GString) text = g_string_new(NULL);
+
+            block_image_print(text, d);
+            printf("%s%s", first ? "" : "\n", text->str);
         }
         first = false;
         g_free(name);
@@ -816,14 +618,14 @@ int img_snapshot(int argc, char **argv)
     }
     n = blk_node(blk);
     if (action == 'l') {
-        BlockSnapshotInfo *list = NULL;
-        int count = n->drv->snapshot_list ? n->drv->snapshot_list(n, &list)
-                                          : 0;
+        g_autoptr(QObject) list = block_snapshot_facts(n);
 
-        if (count > 0) {
-            img_print_snapshots(list, count);
+        if (list) {
+            g_autoptr(GString) text = g_string_new(NULL);
+
+            block_snapshots_print(text, list);
+            printf("%s", text->str);
         }
-        g_free(list);
         blk_unref(blk);
         return 0;
     }

@@ -79,9 +79,6 @@ typedef struct ImgProgress {
 void img_progress(ImgProgress *p, uint64_t done, uint64_t total);
 void img_progress_end(ImgProgress *p);
 
-/* "1 GiB", as QEMU's tools round. */
-char *img_size_text(uint64_t bytes);
-void img_print_snapshots(const BlockSnapshotInfo *list, int n);
 /* Is a JSON output asked for?  Exits on another word. */
 bool img_output_json(const char *word);
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* qemu-img: the command table and what the commands share. */
 #include "osdep.h"
-#include <math.h>
 #include <signal.h>
 #include "tools/img.h"
 #include "util/module.h"
@@ -302,18 +301,6 @@ bool img_output_json(const char *word)
         exit(1);
     }
     return !strcmp(word, "json");
-}
-
-char *img_size_text(uint64_t bytes)
-{
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB",
-                                         "PiB", "EiB" };
-    int e, i;
-
-    frexp(bytes / (1000.0 / 1024.0), &e);
-    i = e > 0 ? (e - 1) / 10 : 0;
-    return g_strdup_printf("%0.3g %s", (double)bytes / ldexp(1, i * 10),
-                           units[i]);
 }
 
 void img_join_options(char **all, const char *more)

@@ -74,20 +74,40 @@ class Sequence:
             if r.random() < 0.15:
                 opts.append('lazy_refcounts=on')
         self.model = bytearray(self.size)
+        self.limit = limit
+        self.data_file = not self.v2 and r.random() < 0.15
         argv = []
+        if self.data_file:
+            opts.append(f"data_file={os.path.join(self.d, 'data')}")
         if r.random() < 0.35:
-            self.backing = os.path.join(self.d, 'base.raw')
-            n = r.randrange(1, limit // 512) * 512
-            data = r.randbytes(4096) * (n // 4096 + 1)
-            with open(self.backing, 'wb') as f:
-                f.write(data[:n])
-            self.model[:n] = data[:min(n, self.size)]
-            argv = ['-b', self.backing, '-F', 'raw']
+            data = self.new_base('base')
+            self.model[:len(data)] = data[:self.size]
+            argv = ['-b', self.backing, '-F', self.backing_fmt]
+        elif self.data_file:
+            opts.append('data_file_raw=' + r.choice(['on', 'off']))
         elif r.random() < 0.2:
-            opts.append('preallocation=' + r.choice(['metadata', 'falloc']))
+            opts.append('preallocation=' +
+                        r.choice(['metadata', 'falloc', 'full']))
         t = self.pick()
         self.do(t, t.img, 'create', '-q', '-f', 'qcow2', '-o', ','.join(opts),
                 *argv, self.path, str(self.size))
+
+    def new_base(self, name):
+        """A backing file, raw or qcow2, of random size; its contents."""
+        r = self.rng
+        n = r.randrange(1, self.limit // 512) * 512
+        data = (r.randbytes(4096) * (n // 4096 + 1))[:n]
+        raw = os.path.join(self.d, name + '.raw')
+        with open(raw, 'wb') as f:
+            f.write(data)
+        self.backing, self.backing_fmt = raw, 'raw'
+        if r.random() < 0.5:
+            t = self.pick()
+            self.backing = os.path.join(self.d, name + '.qcow2')
+            self.backing_fmt = 'qcow2'
+            self.do(t, t.img, 'convert', '-f', 'raw', '-O', 'qcow2',
+                    *r.choice([[], ['-c']]), raw, self.backing)
+        return data
 
     def do(self, t, *argv, ok=(0,)):
         self.log.append(f"{t.name}: {' '.join(argv)}")
@@ -122,7 +142,8 @@ class Sequence:
                 cmds.append(f'discard -q {off} {n}')
                 if a < b:
                     self.model[a:b] = bytes(b - a)
-            elif k < 0.9 and t.name == 'ours' and self.bits >= 8:
+            elif (k < 0.9 and t.name == 'ours' and self.bits >= 8 and
+                  not self.data_file):
                 off = r.randrange(0, self.size) // self.cluster * self.cluster
                 n = min(self.cluster, self.size - off)
                 p = r.randrange(256)
@@ -136,7 +157,8 @@ class Sequence:
 
     def snapshot(self):
         t = self.pick()
-        if self.bits == 1 or getattr(self, 'bitmaps', None):
+        if (self.bits == 1 or self.data_file or
+                getattr(self, 'bitmaps', None)):
             return
         if self.snap is None:
             self.do(t, t.img, 'snapshot', '-c', 's1', self.path)
@@ -196,6 +218,36 @@ class Sequence:
         self.bitmaps = have
         self.do(t, t.img, 'bitmap', act, '-f', 'qcow2', self.path, name)
 
+    def rebase(self):
+        """Another backing file below the same contents, or none."""
+        if not self.backing or self.snap is not None:
+            return
+        t = self.pick()
+        self.name = getattr(self, 'name', 0) + 1
+        if self.rng.random() < 0.3:
+            self.backing = None
+            self.do(t, t.img, 'rebase', '-f', 'qcow2', '-b', '', self.path)
+        else:
+            self.new_base(f'base{self.name}')
+            self.do(t, t.img, 'rebase', '-f', 'qcow2', '-F', self.backing_fmt,
+                    '-b', self.backing, self.path)
+
+    def commit(self):
+        if not self.backing or self.snap is not None:
+            return
+        t = self.pick()
+        self.do(t, t.img, 'commit', '-q', '-f', 'qcow2',
+                *self.rng.choice([[], ['-d']]), self.path)
+        for t in self.sets:
+            self.do(t, t.img, 'check', '-q', '-f', self.backing_fmt,
+                    self.backing, ok=(0,) if self.backing_fmt == 'qcow2'
+                    else (63,))
+
+    def repair(self):
+        t = self.pick()
+        self.do(t, t.img, 'check', '-q', '-f', 'qcow2', '-r',
+                self.rng.choice(['leaks', 'all']), self.path)
+
     def convert(self):
         a, b = self.pick(), self.pick()
         out = os.path.join(self.d, 'conv')
@@ -220,16 +272,22 @@ class Sequence:
         self.create()
         for _ in range(self.rng.randrange(2, 6)):
             k = self.rng.random()
-            if k < 0.62:
+            if k < 0.56:
                 self.io_batch()
-            elif k < 0.76:
+            elif k < 0.68:
                 self.snapshot()
-            elif k < 0.84:
+            elif k < 0.75:
                 self.resize()
-            elif k < 0.89:
+            elif k < 0.79:
                 self.amend()
-            elif k < 0.94:
+            elif k < 0.83:
                 self.bitmap()
+            elif k < 0.88:
+                self.rebase()
+            elif k < 0.93:
+                self.commit()
+            elif k < 0.96:
+                self.repair()
             else:
                 self.convert()
         self.verify()
