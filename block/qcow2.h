@@ -436,6 +436,8 @@ int qcow2_preadv(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v);
 int qcow2_pin(BlockNode *n, uint64_t offset, uint64_t bytes, bool write,
               BlockPin *p);
 void qcow2_unpin(BlockNode *n, BlockPin *p);
+int qcow2_write_locked(Qcow2State *s, uint64_t offset, uint64_t bytes,
+                       BlockVec v) REQUIRES(s->lock);
 int qcow2_pwritev(BlockNode *n, uint64_t offset, uint64_t bytes, BlockVec v,
                   unsigned flags);
 int qcow2_pwrite_zeroes(BlockNode *n, uint64_t offset, uint64_t bytes,
@@ -561,5 +563,15 @@ bool qcow2_can_store_bitmap(BlockNode *n, const char *name,
                             uint32_t granularity, Error **errp);
 bool qcow2_remove_bitmap(BlockNode *n, const char *name, Error **errp);
 QObject *qcow2_bitmap_info(Qcow2State *s);
+
+/* Subclusters of the cluster at @start that [from, to) covers, as bits. */
+static inline uint64_t qcow2_covered_bits(const Qcow2State *s, uint64_t start,
+                                          uint64_t from, uint64_t to)
+{
+    uint64_t a = MAX(from, start), b = MIN(to, start + s->cluster_size);
+    unsigned lo = (a - start) >> s->sub_bits, hi = (b - start) >> s->sub_bits;
+
+    return (BIT(hi) - 1) & ~(BIT(lo) - 1);
+}
 
 #endif

@@ -71,6 +71,9 @@ int img_option_help(const char *fmt, bool amend);
 void img_join_options(char **all, const char *more);
 bool img_wants_help(const char *options);
 
+/* How much convert, dd and compare take at once. */
+#define IMG_COPY_BUF (2 * MiB)
+
 typedef struct ImgProgress {
     bool on, json;
     double shown;
