@@ -285,6 +285,7 @@ typedef struct CPUX86State {
     uint64_t jit_tmp[4];
     struct jit *jit;
     uint32_t check_left;   /* lockstep: translations to run before C */
+    uint32_t check_head;   /* ... 1 + index of the one it left before */
     bool shadow;           /* instructions leave no trace (jit-check.h) */
 
     struct tlbe tlb[MMU_MODES][TLB_SIZE] __attribute__((aligned(4096)));

@@ -274,7 +274,7 @@ static void shadow_run(CPUX86State *env, struct jit_check *c)
             c->unknown = jb->how[i] == HOW_RDTSC || jb->how[i] == HOW_STAC;
             break;
         }
-        if (reads & gone) {
+        if (reads & gone || (jb->how[i] == HOW_JCC && !in->imm)) {
             c->unknown = true;
             break;
         }
@@ -303,6 +303,30 @@ out:
     env->unwind = unwind;
 }
 
+static void report(struct jit *j, const struct jit_check *c, unsigned step,
+                   const char *text)
+{
+    GString *out = g_string_new(NULL);
+    char line[128];
+
+    g_string_append_printf(out, "jit-check: difference in translation 0x%"
+                           PRIx64 " after %u instructions\n", c->jb->va, step);
+    for (unsigned i = c->from; i < c->jb->n && i <= c->from + step; i++) {
+        uint64_t va = c->jb->va + c->jb->pos[i];
+
+        disas_insn(line, sizeof(line), c->jb->in[i], va,
+                   c->jb->b->key & KEY_L ? DECODE_64 : DECODE_32);
+        g_string_append_printf(out, "  %c0x%" PRIx64 ": %s\n",
+                               i == c->from + step ? '>' : ' ', va, line);
+    }
+    g_string_append(out, text);
+    if (j->n_differ++ < 20) {
+        fprintf(stderr, "%s", out->str);
+        jit_log_code(j, c->jb);
+    }
+    g_string_free(out, TRUE);
+}
+
 void jit_check_arm(struct jit *j, struct jblk *jb, unsigned i)
 {
     CPUX86State *env = j->env;
@@ -326,6 +350,11 @@ void jit_check_arm(struct jit *j, struct jblk *jb, unsigned i)
     c->armed = true;
     if (i == 0) {
         env->check_left = 1;
+        if (env->rip != jb->va) {
+            report(j, c, 0, "  entered for another address\n");
+        }
+    } else if (jb->b->gen != atomic_load(jb->b->gen_ptr)) {
+        report(j, c, 0, "  goes on in code that was written\n");
     }
     memcpy(old.s.regs, env->regs, sizeof(old.s.regs));
     if (jb->v) {
@@ -465,30 +494,6 @@ static void compare_fx(GString **out, const uint8_t *is, const uint8_t *want,
     }
 }
 
-static void report(struct jit *j, const struct jit_check *c, unsigned step,
-                   const char *text)
-{
-    GString *out = g_string_new(NULL);
-    char line[128];
-
-    g_string_append_printf(out, "jit-check: difference in translation 0x%"
-                           PRIx64 " after %u instructions\n", c->jb->va, step);
-    for (unsigned i = c->from; i < c->jb->n && i <= c->from + step; i++) {
-        uint64_t va = c->jb->va + c->jb->pos[i];
-
-        disas_insn(line, sizeof(line), c->jb->in[i], va,
-                   c->jb->b->key & KEY_L ? DECODE_64 : DECODE_32);
-        g_string_append_printf(out, "  %c0x%" PRIx64 ": %s\n",
-                               i == c->from + step ? '>' : ' ', va, line);
-    }
-    g_string_append(out, text);
-    if (j->n_differ++ < 20) {
-        fprintf(stderr, "%s", out->str);
-        jit_log_code(j, c->jb);
-    }
-    g_string_free(out, TRUE);
-}
-
 static void compare(struct jit *j, unsigned step, uint32_t flags, bool rip)
 {
     CPUX86State *env = j->env;
@@ -576,12 +581,16 @@ void jit_check_at(struct jit *j, const struct jblk *jb, unsigned i,
 void jit_check_left(struct jit *j)
 {
     struct jit_check *c = j->check;
+    uint32_t head = j->env->check_head;
 
+    j->env->check_head = 0;
     if (!c || !c->armed) {
         return;
     }
     c->armed = false;
-    if (c->unknown) {
+    if (head && j->blks[head - 1].stale) {
+        report(j, c, c->n, "  went on into code that was written\n");
+    } else if (c->unknown) {
         j->n_unknown++;
     } else if (!c->complete) {
         report(j, c, c->n, "  jumped\n");

@@ -325,7 +325,8 @@ static bool shift_known(const struct insn *in)
 {
     return (in->op == OP_SHL || in->op == OP_SHR || in->op == OP_SAR) &&
            in->opnd[1] == OPND_IMM &&
-           (in->imm & (in->opsize == 8 ? 63 : 31));
+           (PLANT(PLANT_SHIFT_0) ||
+            (in->imm & (in->opsize == 8 ? 63 : 31)));
 }
 
 void tr_flag_use(const struct insn *in, enum how how, uint8_t *reads,
@@ -359,6 +360,9 @@ void tr_flag_use(const struct insn *in, enum how how, uint8_t *reads,
     }
     /* Real processors leave some undefined flags alone; but nobody misses AF. */
     *kills = row->fl_w | (row->fl_m ? 0 : row->fl_u & FL_A);
+    if (PLANT(PLANT_INC_CF) && in->op == OP_INC) {
+        *kills |= FL_C;
+    }
     if (shift_known(in)) {
         *kills = row->fl_m | row->fl_w | row->fl_u;
     }

@@ -56,13 +56,14 @@ void tr_check(struct tr *t, unsigned size, bool write)
     struct emit *e = &t->h, *c = &t->c;
     uint8_t *again = e->p;
     struct rm tag = rm_tab(write ? &t->tlb[0].tag_w : &t->tlb[0].tag_r, H_T2);
-    int kind = t->how[t->i] >= HOW_JCC || t->group ? SITE_BRANCH : SITE_INSN;
+    bool group = t->group && !PLANT(PLANT_GROUP_SITE);
+    int kind = t->how[t->i] >= HOW_JCC || group ? SITE_BRANCH : SITE_INSN;
 
     e_mov_rr(e, H_T2, H_T1);
     e_shift(e, 1, 5, H_T2, 7);
     e_alui(e, 0, 4, rm_reg(H_T2), (TLB_SIZE - 1) * 32);
     e_op(e, 1, 0x2b, H_T1, tag);
-    e_alui(e, 1, 7, rm_reg(H_T1), (int32_t)(4096 - size));
+    e_alui(e, 1, 7, rm_reg(H_T1), (int32_t)(4096 - (PLANT(PLANT_CHECK_SIZE) ? 1 : size)));
     e_fix(e_jcc(e, CC_A), c->p);
     e_ld(e, H_T2, rm_tab(&t->tlb[0].host, H_T2));
     /* The miss: the address again, then see t_miss. */

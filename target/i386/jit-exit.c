@@ -24,7 +24,9 @@ void tr_load_flags(struct emit *e, const struct tr *t)
 {
     e_st(e, H_AX, rm_abs(&t->env->jit_tmp[0]));
     e_op0f(e, 0, 0xb7, H_AX, rm_abs(&t->env->flags_img));
-    e8(e, 0x04), e8(e, 0x7f);            /* add $0x7f,%al */
+    if (!PLANT(PLANT_LOAD_OF)) {
+        e8(e, 0x04), e8(e, 0x7f);        /* add $0x7f,%al */
+    }
     e8(e, 0x9e);                         /* sahf */
     e_ld(e, H_AX, rm_abs(&t->env->jit_tmp[0]));
 }
@@ -33,7 +35,7 @@ void tr_load_flags(struct emit *e, const struct tr *t)
 void tr_flags_out(struct tr *t, struct emit *e, uint8_t wanted)
 {
     if (t->st == ST_E) {
-        if (wanted) {
+        if (wanted && !(PLANT(PLANT_SAVE_CF) && wanted == FL_C)) {
             tr_save_flags(e, t);
             t->st = ST_M;
         } else {
@@ -131,7 +133,8 @@ void tr_link_to(struct tr *t, uint8_t *at, uint64_t va)
         to = b ? jit_find(b, va) : NULL;
     }
     if (to && !(jit_off & JIT_NO_CHAIN)) {
-        e_fix(at, to_rw(t->j, t->st == ST_E ? to->e : to->m));
+        e_fix(at, to_rw(t->j, (t->st == ST_E) != PLANT(PLANT_CHAIN_ENTRY)
+                                  ? to->e : to->m));
     } else {
         e_fix(at, link_stub(t, at, va));
     }

@@ -208,6 +208,8 @@ static void head_lockstep(struct tr *t)
     }
     e_imm(&t->c, H_T1, t->jb->va);
     e_st(&t->c, H_T1, rm_abs(&t->env->rip));
+    e_op(&t->c, 0, 0xc7, 0, rm_abs(&t->env->check_head));
+    e32(&t->c, (uint64_t)(t->jb - t->j->blks) + 1);
     e_jmp_to(&t->c, to_rw(t->j, t->j->t_leave));
 }
 

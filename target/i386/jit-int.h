@@ -106,6 +106,19 @@ enum {
 };
 extern unsigned jit_off;
 
+/* Errors that tests/cpu/jit-lockstep.c plants: it must find each. */
+enum {
+    PLANT_INC_CF = 1, PLANT_SAVE_CF, PLANT_LOAD_OF, PLANT_SHIFT_0,
+    PLANT_GROUP_SITE, PLANT_CHECK_SIZE, PLANT_PUSH_EARLY, PLANT_CHAIN_VA,
+    PLANT_CHAIN_ENTRY, PLANT_STALE_JUMPS, PLANT_SMC_GOES_ON, PLANTS
+};
+#ifdef JIT_PLANTS
+extern unsigned jit_plant;
+#define PLANT(n) (jit_plant == (n))
+#else
+#define PLANT(n) false
+#endif
+
 /* Space that one translation never exceeds. */
 #define JIT_HOT_ROOM (JIT_MAX_INSNS * 320u)
 #define JIT_COLD_ROOM (JIT_MAX_INSNS * 160u)

@@ -73,7 +73,14 @@ static void emit_push(struct tr *t, const struct insn *in)
         e_op(e, t->m64, 0x8b, H_T1, rm_host());
         e_st(e, H_T1, rm_abs(&t->env->jit_tmp[1]));
     }
-    tr_push_check(t);
+    if (PLANT(PLANT_PUSH_EARLY)) {
+        tr_add_sp(t, -size);
+        e_lea(e, t->m64, H_T1, rm_mem(H_GSP, -1, 0, 0));
+        tr_check(t, (unsigned)size, true);
+        tr_add_sp(t, size);
+    } else {
+        tr_push_check(t);
+    }
     if (t->how[t->i] == HOW_PUSHI) {
         e_op(e, t->m64, 0xc7, 0, rm_host());
         e32(e, (uint64_t)in->imm);

@@ -55,7 +55,7 @@ static void flags_to_code(CPUX86State *env)
 struct jblk *jit_find(struct block *b, uint64_t va)
 {
     for (struct jblk *jb = b->jit; jb; jb = jb->next) {
-        if (jb->va == va && !jb->stale) {
+        if ((jb->va == va || PLANT(PLANT_CHAIN_VA)) && !jb->stale) {
             return jb;
         }
     }
@@ -128,7 +128,7 @@ static void serve_stale(struct jit *j)
     }
     atomic_store(&j->nstale, 0);
     mutex_unlock(&j->stale_lock);
-    if (any) {
+    if (any && !PLANT(PLANT_STALE_JUMPS)) {
         x86_jc_flush(j->env);
         atomic_store(&j->env->jc_key, JC_POISON); /* set again on entry */
     }
@@ -276,10 +276,11 @@ static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
         if (!env->code64) {
             rip = (uint32_t)rip;
         }
-        if (likely(!env->brk) && likely(env->rip == rip) &&
-            likely(j->n_flush == flushes) &&
-            likely(!atomic_load_explicit(&env->exit_req,
-                                         memory_order_relaxed))) {
+        if ((likely(!env->brk) && likely(env->rip == rip) &&
+             likely(j->n_flush == flushes) &&
+             likely(!atomic_load_explicit(&env->exit_req,
+                                          memory_order_relaxed))) ||
+            PLANT(PLANT_SMC_GOES_ON)) {
             if (unlikely(j->lockstep)) {
                 jit_check_arm(j, jb, s.insn + 1);
             }
