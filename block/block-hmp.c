@@ -237,6 +237,37 @@ void hmp_drive_add(Hmp *mon, const QObject *args, Error **errp)
     }
 }
 
+/* One drive, or "all" that stand on others. */
+void hmp_commit(Hmp *mon, const QObject *args, Error **errp)
+{
+    const char *name = qdict_get_str(args, "device");
+    bool all = !strcmp(name, "all");
+
+    if (!all && !blk_find(name)) {
+        error_setg(errp, "Device '%s' not found", name);
+        return;
+    }
+    block_pause_begin();
+    for (BlockBackend *blk = blk_next(NULL); blk; blk = blk_next(blk)) {
+        BlockNode *n = blk_node(blk), *base = n ? node_backing(n) : NULL;
+        Error *err = NULL;
+
+        if (all ? !*blk->name || !base : strcmp(blk->name, name)) {
+            continue;
+        }
+        if (!base) {
+            error_setg(&err, n ? "it has no backing file" : "no medium");
+        }
+        if (err || !block_commit(blk, base, true, NULL, NULL, &err)) {
+            error_setg(errp, "'commit' error for '%s': %s", blk->name,
+                       error_get_pretty(err));
+            error_free(err);
+            break;
+        }
+    }
+    block_pause_end();
+}
+
 void hmp_drive_del(Hmp *mon, const QObject *args, Error **errp)
 {
     const char *id = qdict_get_str(args, "id");

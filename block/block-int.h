@@ -354,6 +354,13 @@ bool block_path_has_protocol(const char *path);
 /* "json:{...}" or a file name; g_free. */
 char *node_describe(const BlockNode *n);
 
+/* Copies what @blk's layers above @base hold into it, and then empties the
+ * topmost (@empty).  Blocking; in the emulator with the graph paused.  @step
+ * (may be NULL) hears of the place and of the bytes copied. */
+typedef void (*BlockCommitStep)(void *opaque, uint64_t at, uint64_t copied);
+bool block_commit(BlockBackend *blk, BlockNode *base, bool empty,
+                  BlockCommitStep step, void *opaque, Error **errp);
+
 /* Keeps workers out of the whole graph, so that it can change; nests.  BQL. */
 void block_pause_begin(void);
 void block_pause_end(void);

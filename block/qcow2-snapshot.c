@@ -197,6 +197,19 @@ static uint64_t *read_entries(Qcow2State *s, uint64_t offset, uint64_t entries,
     return t;
 }
 
+/* A snapshot's L1 table.  Past the end of the file it would read as an empty
+ * disk. */
+static uint64_t *read_l1(Qcow2State *s, const Qcow2Snapshot *sn, Error **errp)
+{
+    if (sn->l1_size && sn->l1_offset >= qcow2_file(s)->length) {
+        error_setg(errp, "Snapshot '%s': its L1 table (l1_table_offset %#"
+                   PRIx64 ") lies past the end of the file", sn->name,
+                   sn->l1_offset);
+        return NULL;
+    }
+    return read_entries(s, sn->l1_offset, sn->l1_size, errp);
+}
+
 static unsigned step(const Qcow2State *s)
 {
     return s->l2_entry_size / 8;
@@ -465,7 +478,7 @@ bool qcow2_snapshot_create(BlockNode *n, BlockSnapshotInfo *info, Error **errp)
 static uint64_t *snapshot_l1(Qcow2State *s, const Qcow2Snapshot *sn,
                              uint64_t size, uint32_t *entries, Error **errp)
 {
-    uint64_t *l1 = read_entries(s, sn->l1_offset, sn->l1_size, errp);
+    uint64_t *l1 = read_l1(s, sn, errp);
 
     if (!l1) {
         return NULL;
@@ -556,7 +569,7 @@ static bool do_delete(Qcow2State *s, unsigned index, Error **errp)
     if (!t) {
         return false;
     }
-    old = read_entries(s, sn->l1_offset, sn->l1_size, errp);
+    old = read_l1(s, sn, errp);
     if (!old) {
         goto fail;
     }

@@ -76,7 +76,8 @@ HmpHandler hmp_help, hmp_print, hmp_xp, hmp_io_read, hmp_io_write, hmp_sum,
 
 /* Handlers in block/block-hmp.c. */
 HmpHandler hmp_info_block, hmp_info_blockstats, hmp_eject, hmp_change,
-    hmp_block_resize, hmp_block_set_io_throttle, hmp_drive_add, hmp_drive_del;
+    hmp_block_resize, hmp_block_set_io_throttle, hmp_drive_add, hmp_drive_del,
+    hmp_commit;
 
 /* Handler in tools/hmp-io.c. */
 HmpHandler hmp_qemu_io;

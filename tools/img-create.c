@@ -603,55 +603,21 @@ out:
 
 /* ---- commit ------------------------------------------------------------------ */
 
-/* Data of the layers above @base goes into it. */
-static int commit_copy(BlockNode *top, BlockNode *base, uint64_t rate,
-                       ImgProgress *progress)
+typedef struct Commit {
+    ImgProgress progress;
+    uint64_t length, rate; /* rate: bytes a second, 0: no limit */
+    int64_t began;
+} Commit;
+
+static void commit_step(void *opaque, uint64_t at, uint64_t copied)
 {
-    g_autofree uint8_t *buf = g_malloc(2 * MiB);
-    int64_t began = g_get_monotonic_time();
-    uint64_t pnum, done = 0;
-    int ret = 0;
+    Commit *c = opaque;
 
-    if (base->length < top->length) {
-        Error *err = NULL;
-
-        if (!node_truncate(base, top->length, false, "off", 0, &err)) {
-            error_report_err(err);
-            return -1;
-        }
+    img_progress(&c->progress, at, c->length);
+    while (c->rate && (double)copied / (double)c->rate >
+                          (g_get_monotonic_time() - c->began) / 1e6) {
+        g_usleep(1000);
     }
-    for (uint64_t at = 0; at < top->length && ret >= 0; at += pnum) {
-        ret = node_block_status_above(top, base, true, at,
-                                      MIN(top->length - at, 1 * GiB), &pnum,
-                                      NULL, NULL, NULL);
-        if (ret < 0) {
-            error_report("error while reading image metadata: %s",
-                         strerror(-ret));
-            break;
-        }
-        img_progress(progress, at, top->length);
-        if (!(ret & BLK_ST_ALLOCATED)) {
-            continue;
-        }
-        if (ret & BLK_ST_ZERO) {
-            ret = node_pwrite_zeroes(base, at, pnum, BLK_REQ_MAY_UNMAP);
-        } else {
-            pnum = MIN(pnum, 2 * MiB);
-            ret = node_pread(top, at, buf, pnum);
-            if (ret >= 0) {
-                ret = node_pwrite(base, at, buf, pnum);
-            }
-            done += pnum;
-        }
-        if (ret < 0) {
-            error_report("error while committing: %s", strerror(-ret));
-        }
-        while (rate && ret >= 0 && (double)done / (double)rate >
-               (g_get_monotonic_time() - began) / 1e6) {
-            g_usleep(1000);
-        }
-    }
-    return ret < 0 ? -1 : 0;
 }
 
 int img_commit(int argc, char **argv)
@@ -664,11 +630,10 @@ int img_commit(int argc, char **argv)
     const char *fmt = NULL, *base = NULL, *filename;
     unsigned flags = BLK_O_RDWR | BLK_O_UNMAP;
     bool image_opts = false, wt = false, drop = false, quiet = false;
-    ImgProgress progress = { 0 };
+    Commit com = { 0 };
     BlockNode *n, *target;
     int64_t rate = 0;
     BlockBackend *blk;
-    BlockEdge *use;
     Error *err = NULL;
     int c, ret = 1;
 
@@ -688,7 +653,7 @@ int img_commit(int argc, char **argv)
             drop = true;
             break;
         case 'p':
-            progress.on = true;
+            com.progress.on = true;
             break;
         case 'q':
             quiet = true;
@@ -704,7 +669,7 @@ int img_commit(int argc, char **argv)
             break;
         }
     }
-    progress.on &= !quiet;
+    com.progress.on &= !quiet;
     if (optind != argc - 1) {
         img_die("Expecting one image file name");
     }
@@ -730,33 +695,16 @@ int img_commit(int argc, char **argv)
         error_report("Image does not have a backing file");
         goto out;
     }
-    if (!node_reopen(target, target->flags | BLK_O_RDWR | BLK_O_UNMAP, NULL,
-                     &err)) {
+    com.length = n->length;
+    com.rate = rate;
+    com.began = g_get_monotonic_time();
+    if (block_commit(blk, target, !drop, commit_step, &com, &err)) {
+        img_progress(&com.progress, 1, 1);
+        ret = 0;
+    } else {
         error_report_err(err);
-        goto out;
     }
-    use = node_attach_backend(blk, target, BLK_PERM_CONSISTENT_READ |
-                              BLK_PERM_WRITE | BLK_PERM_RESIZE, BLK_PERM_ALL,
-                              NULL);
-    ret = commit_copy(n, target, rate, &progress);
-    if (ret == 0) {
-        ret = node_flush(target);
-        if (ret < 0) {
-            error_report("Could not flush '%s': %s", target->filename,
-                         strerror(-ret));
-        }
-    }
-    if (ret == 0) {
-        img_progress(&progress, 1, 1);
-    }
-    img_progress_end(&progress);
-    node_detach_child(use);
-    if (ret == 0 && !drop && n->drv->make_empty &&
-        !n->drv->make_empty(n, &err)) {
-        error_prepend(&err, "Could not empty %s: ", filename);
-        error_report_err(err);
-        ret = 1;
-    }
+    img_progress_end(&com.progress);
     if (ret == 0 && !quiet) {
         printf("Image committed.\n");
     }

@@ -362,6 +362,33 @@ static void test_held(void)
     unlink(ram);
 }
 
+/* The monitor's commit: what -snapshot kept goes into the image. */
+static void test_commit(void)
+{
+    g_autofree char *path = new_file(dir, "base", MiB), *all = NULL;
+    g_autofree char *none = NULL, *data = NULL;
+    QTestState *s = qtest_init("-M none -snapshot -drive if=none,id=d,"
+                               "format=raw,file=%s -drive if=none,id=e,"
+                               "driver=null-co", path);
+    gsize len;
+
+    g_free(hmp(s, "qemu-io d \"write -q -P 90 64k 4k\""));
+    g_assert(g_file_get_contents(path, &data, &len, NULL));
+    g_assert_cmphex(data[64 * KiB], ==, 0);
+    all = hmp(s, "commit all");
+    g_assert_cmpstr(all, ==, "");
+    none = hmp(s, "commit x");
+    g_assert_nonnull(strstr(none, "Device 'x' not found"));
+    qtest_quit(s);
+    g_free(g_steal_pointer(&data));
+    g_assert(g_file_get_contents(path, &data, &len, NULL));
+    g_assert_cmpuint(len, ==, MiB);
+    g_assert_cmphex(data[64 * KiB], ==, 90);
+    g_assert_cmphex(data[68 * KiB - 1], ==, 90);
+    g_assert_cmphex(data[68 * KiB], ==, 0);
+    unlink(path);
+}
+
 int main(int argc, char **argv)
 {
     int ret;
@@ -372,6 +399,7 @@ int main(int argc, char **argv)
     g_test_add_func("/blk-error/report", test_report);
     g_test_add_func("/blk-error/full", test_full);
     g_test_add_func("/blk-error/held-loop", test_held);
+    g_test_add_func("/blk-error/commit", test_commit);
     ret = g_test_run();
     rmdir(dir);
     g_free(dir);

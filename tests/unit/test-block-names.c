@@ -107,6 +107,50 @@ static void test_crafted(void)
     unlink(path);
 }
 
+/* One internal snapshot, whose entry lies: opening or going back to it says
+ * no, and nothing is taken for sizes that are not there. */
+static void test_snapshot_table(void)
+{
+    static const Crafted rows[] = { /* places in the entry */
+        { 0, 8, 513, "" }, { 0, 8, UINT64_C(1) << 60, "" },
+        { 8, 4, UINT32_MAX, "" }, { 8, 4, 0x4000000, "" },
+        { 12, 2, 0xffff, "" },
+        { 36, 4, UINT32_MAX, "" }, { 36, 4, 100000, "" },
+    };
+    g_autofree char *path = path_of("snapshots");
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        g_autofree char *text = NULL;
+        BlockSnapshotInfo sn = { .name = "s" };
+        uint8_t be[8];
+        Error *err = NULL;
+        BlockNode *n;
+        uint64_t at;
+        gsize len;
+
+        create(path, "qcow2", "{\"size\": 1048576}");
+        n = open_path(path, "qcow2", BLK_O_RDWR, &error_abort);
+        node_pwrite(n, 0, "x", 1);
+        g_assert_true(n->drv->snapshot_create(n, &sn, &error_abort));
+        node_unref(n);
+        g_assert(g_file_get_contents(path, &text, &len, NULL));
+        memcpy(&at, text + 64, 8);
+        at = GUINT64_FROM_BE(at);
+        for (unsigned k = 0; k < rows[i].len; k++) {
+            be[k] = rows[i].value >> (8 * (rows[i].len - 1 - k));
+        }
+        poke(path, at + rows[i].at, be, rows[i].len);
+        n = open_path(path, "qcow2", BLK_O_RDWR, &err);
+        if (n) {
+            g_assert_false(n->drv->snapshot_goto(n, "1", &err));
+            node_unref(n);
+        }
+        g_assert_cmpuint(strlen(error_get_pretty(err)), >, 10);
+        error_free(err);
+    }
+    unlink(path);
+}
+
 /* Options hide in names that an image brings along. */
 static void test_names(void)
 {
@@ -288,6 +332,7 @@ int main(int argc, char **argv)
     module_call_init(MODULE_BLOCK);
     dir = g_dir_make_tmp("block-XXXXXX", NULL);
     g_test_add_func("/block/hostile/headers", test_crafted);
+    g_test_add_func("/block/hostile/snapshot-table", test_snapshot_table);
     g_test_add_func("/block/hostile/names", test_names);
     g_test_add_func("/block/hostile/probe-guard", test_probe_guard);
     g_test_add_func("/block/hostile/foreign", test_foreign);
