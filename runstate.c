@@ -262,6 +262,11 @@ void system_wakeup_enable(const char *reason, bool on)
     g_assert_not_reached();
 }
 
+bool system_wakeup_supported(void)
+{
+    return !list_empty(&wakeup_listeners);
+}
+
 const char *system_wakeup_reason(void)
 {
     return wakeup_reasons[atomic_load(&wakeup_reason)].name;

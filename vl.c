@@ -202,7 +202,6 @@ static bool make_devices(const VMConfig *cfg, Error **errp)
         g_autoptr(QObject) opts = qdict_new();
 
         qdict_put_str(opts, "driver", "isa-debugcon");
-        qdict_put_int(opts, "iobase", 0xe9);
         qdict_put_str(opts, "chardev", label);
         if (!device_add(opts, errp)) {
             error_prepend(errp, "%s: ", cfg->debugcons.items[i]->loc);

@@ -65,7 +65,19 @@ void qmp_system_powerdown(Error **errp)
 
 void qmp_system_wakeup(Error **errp)
 {
+    if (!system_wakeup_supported()) {
+        error_setg(errp, "wake-up from suspend is not supported by this guest");
+        return;
+    }
     system_wakeup_request("other", errp);
+}
+
+CurrentMachineParams *qmp_query_current_machine(Error **errp)
+{
+    CurrentMachineParams *p = g_new0(CurrentMachineParams, 1);
+
+    p->wakeup_suspend_support = system_wakeup_supported();
+    return p;
 }
 
 void qmp_inject_nmi(Error **errp)

@@ -300,6 +300,12 @@ static void pm_wakeup(void *opaque)
     pm_update_sci(s);
 }
 
+static bool port_is_there(uint16_t port)
+{
+    return address_space_access_valid(&address_space_io, port, 1, false,
+                                      MEMTXATTRS_CPU);
+}
+
 static void pm_reset(DeviceState *dev)
 {
     PIIX4PMState *s = (PIIX4PMState *)dev;
@@ -325,9 +331,11 @@ static void pm_reset(DeviceState *dev)
     pci_set_word(c + PCI_STATUS, PCI_STATUS_DEVSEL_MEDIUM |
                                      PCI_STATUS_FAST_BACK);
     /* Serial ports 1 and 2 decode, as firmware tables ask. */
-    c[0x5f] = 0x90;
+    /* DEVRESB, C, D: the ports that are there are decoded. */
+    c[0x5f] = 0x10 | (port_is_there(0x378) ? 0x80 : 0);
     c[0x63] = 0x60;
-    c[0x67] = 0x98;
+    c[0x67] = (port_is_there(0x3f8) ? 0x08 : 0) |
+              (port_is_there(0x2f8) ? 0x90 : 0);
     pci_set_long(c + SMBBA, s->smb_io_base | 1);
     c[SMBHSTCFG] = 0x09;
     pm_update_maps(s);
@@ -389,7 +397,7 @@ static bool pm_realize(DeviceState *dev, Error **errp)
 }
 
 static const Property pm_props[] = {
-    PROP_UINT32("smb_io_base", PIIX4PMState, smb_io_base, 0x700),
+    PROP_UINT32("smb_io_base", PIIX4PMState, smb_io_base, 0xb100),
     PROP_UINT8("disable_s3", PIIX4PMState, disable_s3, 0),
     PROP_UINT8("disable_s4", PIIX4PMState, disable_s4, 0),
     PROP_UINT8("s4_val", PIIX4PMState, s4_val, 2),

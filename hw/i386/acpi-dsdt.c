@@ -249,15 +249,25 @@ static void dsdt_floppy(Aml *a, DeviceState *rtc)
 static void dsdt_isa(Aml *a)
 {
     const AcpiInfo *info = acpi_info_now();
+    /* The order that numbers a guest's PNP devices as QEMU's are. */
+    static const char *const order[] = {
+        "pvpanic", "i8042", "isa-fdc", "isa-parallel", "isa-serial",
+        "mc146818rtc",
+    };
     DeviceState *dev;
 
     /* PIRQRCA-D of the PIIX3. */
     aml_put(a, "OperationRegion PIRQ 2 0x60 4 ");
-    list_foreach(dev, &info->isa->bus.devices, bus_node) {
-        if (device_is_a(dev, "isa-fdc")) {
-            dsdt_floppy(a, info->rtc);
-        } else {
-            isa_device(dev, a);
+    for (unsigned i = 0; i < ARRAY_SIZE(order); i++) {
+        list_foreach(dev, &info->isa->bus.devices, bus_node) {
+            if (!device_is_a(dev, order[i])) {
+                continue;
+            }
+            if (device_is_a(dev, "isa-fdc")) {
+                dsdt_floppy(a, info->rtc);
+            } else {
+                isa_device(dev, a);
+            }
         }
     }
 }

@@ -430,7 +430,9 @@ static bool add_smbios(PCMachineState *pc, Error **errp)
     }
     info.cpuid_1[0] = r[0];
     /* Without HTT, which says how many CPUs there are, not what they are. */
-    info.cpuid_1[1] = r[3] & ~BIT(28);
+    /* The APIC's bit, which its switch hides until the first reset. */
+    info.cpuid_1[1] = (r[3] & ~BIT(28)) |
+                      (x86_cpu_get_apic(cpu_first()) ? BIT(9) : 0);
     return smbios_setup(pc->fw_cfg, &info, errp);
 }
 

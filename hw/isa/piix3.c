@@ -112,8 +112,6 @@ static void piix3_reset(DeviceState *dev)
         { 0xa8, 0x0f },
     };
 
-    pci_set_word(c + PCI_COMMAND,
-                 PCI_COMMAND_IO | PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
     pci_set_word(c + PCI_STATUS, PCI_STATUS_DEVSEL_MEDIUM);
     memset(c + 0x40, 0, 0xc0);
     for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {

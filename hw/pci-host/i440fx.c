@@ -8,6 +8,7 @@
  */
 #include "osdep.h"
 #include "exec/x86.h"
+#include "hw/boards.h"
 #include "hw/i386/i440fx.h"
 
 #define PAM0        0x59
@@ -97,6 +98,8 @@ static bool i440fx_realize(DeviceState *dev, Error **errp)
     s->pci.wmask[PAM0] = 0x30;
     s->pci.wmask[SMRAM] = SMRAM_OPEN | SMRAM_CLS | SMRAM_LCK | SMRAM_EN;
     s->pci.config[SMRAM] = 0x02;
+    /* Where QEMU tells other firmware how much RAM there is, in 8 MiB. */
+    s->pci.config[0x57] = MIN(current_machine->ram_size / (8 * MiB), 255u);
     return true;
 }
 

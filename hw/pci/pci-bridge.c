@@ -111,6 +111,8 @@ static bool bridge_realize(DeviceState *dev, Error **errp)
     pci_set_word(d->config + PCI_PREF_MEMORY_BASE, 1); /* 64-bit */
     pci_set_word(d->config + PCI_PREF_MEMORY_LIMIT, 1);
     pci_set_word(d->wmask + PCI_BRIDGE_CONTROL, 0x0fff & ~0x0400);
+    pci_set_word(d->config + PCI_SEC_STATUS,
+                 PCI_STATUS_66MHZ | PCI_STATUS_FAST_BACK);
     pci_set_word(d->w1cmask + PCI_SEC_STATUS, 0xf900);
     pci_set_word(d->config + PCI_STATUS, pci_get_word(d->config + PCI_STATUS) |
                                              PCI_STATUS_66MHZ |

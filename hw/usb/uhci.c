@@ -793,6 +793,7 @@ static bool uhci_realize(DeviceState *dev, Error **errp)
         return false;
     }
     s->pci.config[0x60] = 0x10; /* serial bus release number: USB 1.0 */
+    s->pci.config[0x6a] = 0x01; /* its clock runs */
     pci_set_interrupt_pin(&s->pci, model->pin);
     list_init(&s->async);
     s->spare = g_new0(UHCIAsync, 1);

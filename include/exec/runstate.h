@@ -49,6 +49,8 @@ void system_powerdown_request(void);
 void system_debug_request(void);
 void system_suspend_request(void);  /* S3 */
 bool system_wakeup_request(const char *reason, Error **errp);
+/* Whether the machine has what suspends and wakes it. */
+bool system_wakeup_supported(void);
 /* What woke it last. */
 const char *system_wakeup_reason(void);
 void system_wakeup_enable(const char *reason, bool on); /* "rtc", "pmtimer", "other" */

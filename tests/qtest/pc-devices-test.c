@@ -171,7 +171,7 @@ static void test_smbus(void)
     QTestState *s = qtest_init("-M pc -m 16M -nodefaults -display none");
     const uint16_t io = pci_read(s, 0x0b, 0x90) & 0xffc0;
 
-    g_assert_cmphex(io, ==, 0x700);
+    g_assert_cmphex(io, ==, 0xb100);
     pci_write(s, 0x0b, 0xd2, 0x09, 1);
     g_assert_cmphex(smbus_run(s, io, 0x30 << 1 | 1, 0x08), ==, 0x04);
     outb(s, io + 3, 0x10);
