@@ -30,6 +30,7 @@
 /* Output port. */
 #define OUT_RESET  0x01 /* 0 resets */
 #define OUT_A20    0x02
+#define OUT_ONES   0xcc /* clock and data lines at rest, spare ones */
 
 typedef struct I8042State {
     ISADevice isa;
@@ -181,7 +182,7 @@ static void cmd_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
         controller_reply(s, 0x80, false); /* keyboard not locked */
         break;
     case 0xd0:
-        controller_reply(s, s->outport |
+        controller_reply(s, s->outport | OUT_ONES |
                                 (s->status & ST_OBF
                                      ? s->status & ST_AUX_OBF ? 0x20 : 0x10
                                      : 0), false);

@@ -80,12 +80,20 @@ static bool bridge_realize(DeviceState *dev, Error **errp)
 {
     PCIBridge *s = (PCIBridge *)dev;
     PCIDevice *d = &s->pci;
+    uint8_t cap;
 
     if (s->chassis_nr == 0) {
         error_setg(errp, "Bridge chassis not specified. Each bridge is "
                          "required to be assigned a unique chassis id > 0.");
         return false;
     }
+    /* Slot numbering, 3.2.6.7: a chassis of its own, no expansion slots. */
+    cap = pci_add_capability(d, PCI_CAP_ID_SLOTID, 0, 4, errp);
+    if (!cap) {
+        return false;
+    }
+    d->config[cap + 2] = 0x20; /* first in chassis */
+    d->config[cap + 3] = s->chassis_nr;
     memory_region_init(&s->mem, &dev->obj, "pci_bridge_pci", UINT64_MAX);
     memory_region_init(&s->io, &dev->obj, "pci_bridge_io", 0x10000);
     memory_region_init_alias(&s->win_mem, &dev->obj, "pci_bridge_mem",
@@ -117,7 +125,6 @@ static bool bridge_realize(DeviceState *dev, Error **errp)
     pci_set_word(d->config + PCI_STATUS, pci_get_word(d->config + PCI_STATUS) |
                                              PCI_STATUS_66MHZ |
                                              PCI_STATUS_FAST_BACK);
-    pci_set_interrupt_pin(d, 1);
     return true;
 }
 

@@ -21,6 +21,7 @@ enum {
     RTC_HOURS, RTC_HOURS_ALARM, RTC_DAY_OF_WEEK, RTC_DAY_OF_MONTH,
     RTC_MONTH, RTC_YEAR, RTC_REG_A, RTC_REG_B, RTC_REG_C, RTC_REG_D,
     RTC_CENTURY = 0x32,
+    PS2_CENTURY = 0x37, /* the same, where the PS/2 had it */
 };
 #define REG_A_UIP  0x80
 #define REG_A_DV   0x70 /* divider: 2 runs from 32,768 Hz, 6 and 7 reset */
@@ -373,6 +374,9 @@ static void rtc_write(void *opaque, hwaddr addr, uint64_t data, unsigned size)
 
     if ((addr & 1) == 0) {
         s->index = val & 0x7f; /* bit 7 is the board's NMI mask */
+        if (s->index == PS2_CENTURY) {
+            s->index = RTC_CENTURY;
+        }
         return;
     }
     switch (reg) {

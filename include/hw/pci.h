@@ -51,8 +51,8 @@ enum {
     PCI_BAR_MEM32 = 0, PCI_BAR_IO = 1, PCI_BAR_MEM64 = 4,
     PCI_BAR_PREFETCH = 8,
 };
-enum { PCI_CAP_ID_PM = 1, PCI_CAP_ID_MSI = 5, PCI_CAP_ID_VNDR = 9,
-       PCI_CAP_ID_SHPC = 0xc, PCI_CAP_ID_SSVID = 0xd, PCI_CAP_ID_EXP = 0x10,
+enum { PCI_CAP_ID_PM = 1, PCI_CAP_ID_SLOTID = 4, PCI_CAP_ID_MSI = 5,
+       PCI_CAP_ID_VNDR = 9, PCI_CAP_ID_SHPC = 0xc, PCI_CAP_ID_SSVID = 0xd, PCI_CAP_ID_EXP = 0x10,
        PCI_CAP_ID_MSIX = 0x11 };
 
 /* Numbers that QEMU's guests know. */

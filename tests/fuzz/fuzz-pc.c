@@ -30,6 +30,7 @@ static uint64_t operations, done;
 static BH *bh;
 static uint64_t seed_a, seed_b;
 static unsigned batches;
+bool wait_for_loop;
 
 uint64_t rnd(void)
 {
@@ -206,7 +207,13 @@ static void revive(void)
 static void check_state(void)
 {
     Error *err = NULL;
-    HumanReadableText *t = qmp_x_vmstate_roundtrip(&err);
+    HumanReadableText *t;
+
+    if (strstr(target->files, "acpi/") || strstr(target->files, "pci/")) {
+        /* It lets go what is to be unplugged, which the state lacks then. */
+        system_reset(SHUTDOWN_CAUSE_HOST_QMP_SYSTEM_RESET);
+    }
+    t = qmp_x_vmstate_roundtrip(&err);
 
     if (!t || strchr(t->human_readable_text, '\n') !=
                   strrchr(t->human_readable_text, '\n')) {
@@ -235,7 +242,11 @@ static void batch(void *opaque)
     if (batches % 16 == 0) {
         map_device();
     }
-    for (uint64_t end = done + BATCH; done < end;) {
+    if (wait_for_loop) {
+        wait_for_loop = false;
+        target->special();
+    }
+    for (uint64_t end = done + BATCH; done < end && !wait_for_loop;) {
         if (target->special && below(4) == 0) {
             target->special();
         } else {

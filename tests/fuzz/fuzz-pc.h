@@ -43,6 +43,9 @@ void store(unsigned size, uint64_t addr, uint64_t v);
 uint64_t load(unsigned size, uint64_t addr);
 void config(unsigned devfn, unsigned reg, unsigned size, uint32_t v);
 void step_clock(int64_t ns);
+/* Set by a routine that can go on when the main loop has run: it is called
+ * again first thing then. */
+extern bool wait_for_loop;
 /* A command of the monitor; whether it fails does not matter. */
 void hmp(const char *fmt, ...) PRINTF(1, 2);
 
