@@ -74,6 +74,11 @@ make_guest() {
             echo "cannot get Debian's cloud kernel ($kernel)" >&2
             return 1
         fi
+        mkdir "$guest/modules" &&
+            for m in button evdev scsi_common scsi_mod libata ata_piix; do
+                find "$guest/deb/x/lib/modules" -name "$m.ko" \
+                    -exec mv {} "$guest/modules/" \;
+            done
         cp "$(command -v busybox)" "$guest/root/bin/busybox" || return 1
         cat > "$guest/root/init" <<'INIT'
 #!/bin/busybox sh

@@ -123,6 +123,7 @@ class Guest(Session):
 
     def wait_shell(self):
         self.wait_serial('@@ready 0@@')
+        self.run('true')  # its greeting goes
 
     def send(self, line):
         self.serial.sendall(line.encode() + b'\n')
