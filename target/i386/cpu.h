@@ -184,6 +184,16 @@ struct tlbe {
     uint64_t host;
 };
 
+/*
+ * The last page that code reached through one base register (jit-slots.c).
+ * No tag is safe from all addresses here: an invalid one is not canonical,
+ * and its host page cannot be accessed.
+ */
+struct slot {
+    uint64_t tag_r, host_r, tag_w, host_w;
+};
+enum { SLOT_RIP = 16, SLOT_ABS, SLOT_FS, SLOT_GS, SLOTS };
+
 /* Beside each entry: not needed for a hit. */
 struct tlb_info {
     uint64_t ram_offset;   /* of the page; ~0: not RAM */
@@ -288,6 +298,9 @@ typedef struct CPUX86State {
     uint32_t check_head;   /* ... 1 + index of the one it left before */
     bool shadow;           /* instructions leave no trace (jit-check.h) */
 
+    struct slot slots[MMU_MODES][SLOTS];
+    uint64_t slot_guard;   /* host page without access */
+    bool slots_used;       /* since they were dropped */
     struct tlbe tlb[MMU_MODES][TLB_SIZE] __attribute__((aligned(4096)));
     struct tlb_info tlb_info[MMU_MODES][TLB_SIZE];
     struct jce jc[JC_SIZE];
@@ -581,6 +594,9 @@ void x86_mmu_update_mode(CPUX86State *env);
 /* Own thread (or exclusive): serve requests; drop permission to store. */
 void x86_tlb_serve_requests(CPUX86State *env);
 void x86_tlb_drop_write(CPUX86State *env);
+/* jit-slots.c: own thread or exclusive: all slots, because some entry goes or
+ * loses a permission. */
+void x86_slots_drop(CPUX86State *env);
 /* tlb-writers.c: the same for one page of RAM; entry @i of @mode has got the
  * permission. */
 void x86_tlb_drop_write_ram(CPUX86State *env, uint64_t ram_page);

@@ -30,7 +30,7 @@ static void ind_target(struct tr *t, const struct insn *in)
 
     if (in->opnd[0] == OPND_MEM) {
         tr_ea(t, in);
-        tr_check(t, t->m64 ? 8 : 4, false);
+        tr_check(t, t->m64 ? 8 : 4, false, tr_slot(in));
         e_op(e, t->m64, 0x8b, H_T1, rm_host());
     } else if (home[num] < 0) {
         e_ld(e, H_T1, rm_env(t, num));
@@ -105,7 +105,7 @@ void emit_branch(struct tr *t, const struct insn *in)
         } else {
             e_mov_rr32(e, H_T1, H_GSP);
         }
-        tr_check(t, t->m64 ? 8 : 4, false);
+        tr_check(t, t->m64 ? 8 : 4, false, R_SP);
         e_op(e, t->m64, 0x8b, H_T1, rm_host());
         tr_add_sp(t, pop);
         tr_jump_cache(t, e, pop);

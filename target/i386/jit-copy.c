@@ -50,28 +50,105 @@ void tr_ea(struct tr *t, const struct insn *in)
     }
 }
 
-/* T1: linear address; then T1 + T2 is the host's.  EFLAGS are lost. */
-void tr_check(struct tr *t, unsigned size, bool write)
+unsigned tr_slot(const struct insn *in)
 {
-    struct emit *e = &t->h, *c = &t->c;
-    uint8_t *again = e->p;
-    struct rm tag = rm_tab(write ? &t->tlb[0].tag_w : &t->tlb[0].tag_r, H_T2);
-    bool group = t->group && !PLANT(PLANT_GROUP_SITE);
-    int kind = t->how[t->i] >= HOW_JCC || group ? SITE_BRANCH : SITE_INSN;
+    return in->seg == R_FS         ? SLOT_FS
+        : in->seg == R_GS          ? SLOT_GS
+        : in->base < 16            ? in->base
+        : in->base == INSN_RIP     ? SLOT_RIP
+                                   : SLOT_ABS;
+}
 
+/* At least @size bytes from T1, less the tag, to the page's end? */
+static void compare_size(struct emit *e, unsigned size)
+{
+    e_alui(e, 1, 7, rm_reg(H_T1),
+           (int32_t)(4096 - (PLANT(PLANT_CHECK_SIZE) ? 1 : size)));
+}
+
+static void hash_and_compare(struct emit *e, unsigned size, struct rm tag)
+{
     e_mov_rr(e, H_T2, H_T1);
     e_shift(e, 1, 5, H_T2, 7);
     e_alui(e, 0, 4, rm_reg(H_T2), (TLB_SIZE - 1) * 32);
     e_op(e, 1, 0x2b, H_T1, tag);
-    e_alui(e, 1, 7, rm_reg(H_T1), (int32_t)(4096 - (PLANT(PLANT_CHECK_SIZE) ? 1 : size)));
-    e_fix(e_jcc(e, CC_A), c->p);
-    e_ld(e, H_T2, rm_tab(&t->tlb[0].host, H_T2));
-    /* The miss: the address again, then see t_miss. */
+    compare_size(e, size);
+}
+
+/* The address again, then see t_miss. */
+static void miss_stub(struct jit *j, struct emit *c, struct rm tag,
+                      const uint8_t *thunk, const uint8_t *again,
+                      uint32_t site)
+{
     e_op(c, 1, 0x03, H_T1, tag);
     e8(c, 0xe8), e32(c, 0);
-    e_fix(c->p - 4, to_rw(t->j, t->j->t_miss[write]));
+    e_fix(c->p - 4, to_rw(j, thunk));
     e_jmp_to(c, again);
-    e32(c, tr_new_site(t, kind, 0));
+    e32(c, site);
+}
+
+uint8_t *tr_check_hashed(struct jit *j, struct emit *e, struct tlbe *tlb,
+                         uint32_t site)
+{
+    const struct jsite *s = &j->sites[site];
+    struct rm tag = rm_tab(s->write ? &tlb[0].tag_w : &tlb[0].tag_r, H_T2);
+
+    e_imm(e, H_T2, (uintptr_t)&s->left);
+    e_alui(e, 0, 5, rm_mem(H_T2, -1, 0, 0), 1);
+    uint8_t *enough = e_jcc(e, CC_S);
+    uint8_t *again = e->p;
+    hash_and_compare(e, s->size, tag);
+    uint8_t *miss = e_jcc(e, CC_A);
+    e_ld(e, H_T2, rm_tab(&tlb[0].host, H_T2));
+    uint8_t *hit = e_jmp(e);
+    e_fix(miss, e->p);
+    miss_stub(j, e, tag, j->t_miss[s->write], again, site);
+    e_fix(enough, e->p);
+    e8(e, 0x41), e8(e, 0xb8 | (H_T2 & 7));
+    e32(e, site);
+    e_jmp_to(e, to_rw(j, j->t_slow));
+    return hit;
+}
+
+void tr_check(struct tr *t, unsigned size, bool write, unsigned slot)
+{
+    struct emit *e = &t->h;
+    uint8_t *again = e->p;
+    bool group = t->group && !PLANT(PLANT_GROUP_SITE);
+    int kind = t->how[t->i] >= HOW_JCC || group ? SITE_BRANCH : SITE_INSN;
+    uint32_t site = tr_new_site(t, kind, 0);
+    struct rm tag;
+
+    if (t->in[t->i]->aux & INSN_HASHED || jit_off & JIT_NO_SLOTS) {
+        slot = SLOTS;
+    }
+    if (slot == SLOTS) {
+        tag = rm_tab(write ? &t->tlb[0].tag_w : &t->tlb[0].tag_r, H_T2);
+        hash_and_compare(e, size, tag);
+    } else {
+        struct slot *s = &t->env->slots[t->mode][slot];
+        struct jsite *at = &t->j->sites[site];
+
+        tag = rm_abs(write ? &s->tag_w : &s->tag_r);
+        e_op(e, 1, 0x2b, H_T1, tag);
+        compare_size(e, size);
+        at->slot = (uint8_t)slot;
+        at->size = (uint16_t)size;
+        at->write = write;
+        at->check = (uint32_t)(again - t->j->rw);
+    }
+    e_fix(e_jcc(e, CC_A), t->c.p);
+    if (slot == SLOTS) {
+        e_ld(e, H_T2, rm_tab(&t->tlb[0].host, H_T2));
+    } else {
+        struct slot *s = &t->env->slots[t->mode][slot];
+
+        e_ld(e, H_T2, rm_abs(write ? &s->host_w : &s->host_r));
+        t->j->sites[site].checked = (uint32_t)(e->p - t->j->rw);
+    }
+    miss_stub(t->j, &t->c, tag,
+              slot == SLOTS ? t->j->t_miss[write] : t->j->t_slot_miss[write],
+              again, site);
 }
 _Static_assert(sizeof(struct tlbe) == 32, "tr_check() knows it");
 
@@ -217,7 +294,9 @@ void emit_copy(struct tr *t, const struct insn *in)
     if (mem) {
         tr_flags_out(t, e, t->need[t->i]);
         tr_ea(t, in);
-        tr_check(t, mem_size(in), mem_written(in));
+        /* A host fault must not find AL and AH swapped: no slot then. */
+        tr_check(t, mem_size(in), mem_written(in),
+                 is_high(in, r.reg) ? SLOTS : tr_slot(in));
         m = rm_host();
     }
     bool summed = false;

@@ -227,9 +227,10 @@ bool jit_translate(struct jit *j, struct jblk *jb)
     t->key = jb->b->key;
     t->m64 = t->key & KEY_L;
     t->v = t->f = 0;
-    t->tlb = env->tlb[t->key & KEY_USER    ? MMU_USER
-                      : t->key & KEY_KSMAP ? MMU_KSMAP
-                                           : MMU_KERNEL];
+    t->mode = t->key & KEY_USER ? MMU_USER
+        : t->key & KEY_KSMAP    ? MMU_KSMAP
+                                : MMU_KERNEL;
+    t->tlb = env->tlb[t->mode];
     gather(t);
     analyse(t);
     unsigned useful = 0;

@@ -104,11 +104,13 @@ void jit_info(GString *out)
             "TB invalidate count %" PRIu64 "\n"
             "entries %" PRIu64 ", links %" PRIu64 ", jump cache misses %"
             PRIu64 "\n"
+            "slot misses %" PRIu64 ", accesses taken out %" PRIu64 "\n"
             "interpreted %" PRIu64 ", of which branches %" PRIu64
             ", leaving %" PRIu64 "; host faults %" PRIu64 "\n",
             cs->cpu_index, j->hot + j->cold - j->hot_end, j->size, j->nblks,
             j->n_guest, j->n_blocks, j->n_host, j->n_cold, j->n_flush,
-            j->n_stale, j->n_enter, j->n_link, j->n_ind, j->n_slow,
+            j->n_stale, j->n_enter, j->n_link, j->n_ind,
+            j->slot_misses, j->n_hashed, j->n_slow,
             j->n_branch, j->n_leave, j->n_fault);
         if (j->lockstep) {
             g_string_append_printf(out,

@@ -49,7 +49,17 @@ struct jsite {
     uint8_t kind;
     uint8_t fl;             /* flags that are right there */
     int32_t pop;            /* SITE_IND: what was added to rsp */
+    /* An access through a slot: where its check begins and ends. */
+    uint32_t check, checked;
+    uint16_t miss;          /* how often it was another page; ~0: by the TLB */
+    uint16_t size;
+    uint8_t slot;
+    bool write;
+    int32_t left;           /* executions by the TLB until a new translation */
 };
+#define SITE_HASHED 0xffff
+/* In insn.aux, above what the interpreter keeps there: no slot for it. */
+#define INSN_HASHED (UINT64_C(1) << 63)
 enum {
     SITE_INSN,  /* interpret it and go on behind it */
     SITE_LEAVE, /* ... and go back to the dispatcher */
@@ -76,6 +86,9 @@ struct jit {
     void (*enter)(const uint8_t *code);
     const uint8_t *t_leave, *t_slow, *t_link_m, *t_link_e, *t_ind, *t_fault;
     const uint8_t *t_miss[2]; /* by write */
+    const uint8_t *t_slot_miss[2];
+    uint64_t slot_misses, slot_tsc;
+    bool slots_thrash;
     const uint8_t *t_load_v[3], *t_load_f[3];
     /* Pages whose code was written, by any thread. */
     Mutex stale_lock;
@@ -83,7 +96,7 @@ struct jit {
     _Atomic unsigned nstale;
     /* Statistics. */
     uint64_t n_blocks, n_guest, n_host, n_cold, n_flush, n_stale, n_slow,
-             n_leave, n_branch, n_link, n_ind, n_enter, n_fault;
+             n_leave, n_branch, n_link, n_ind, n_enter, n_fault, n_hashed;
     uint64_t slow_by_op[OP_COUNT];
     /* Lockstep (jit-check.c). */
     bool lockstep;
@@ -103,6 +116,7 @@ enum {
     JIT_NO_VECTOR = 64,     /* copies of vector and x87 instructions */
     JIT_NO_SPECIAL = 128,   /* the kernel's instructions */
     JIT_NO_GATHER = 256,    /* translations of several blocks */
+    JIT_NO_SLOTS = 512,     /* the last page of a base register */
 };
 extern unsigned jit_off;
 
@@ -126,6 +140,11 @@ extern unsigned jit_plant;
 
 /* jit-front.c: fills @jb, whose b and va are set; false: nothing to gain. */
 bool jit_translate(struct jit *j, struct jblk *jb);
+/* jit-slots.c: called by generated code; false: interpret it. */
+bool jit_slot_refill(CPUX86State *env, vaddr lin, uint32_t write,
+                     uint32_t site) NO_VECTORS;
+/* The access at @site goes by the TLB from now on, if it misses much. */
+void jit_slot_judge(struct jit *j, uint32_t site);
 /* jit-exit.c: from @jb to @va by the jump cache, flags in EFLAGS if @in_e; NULL:
  * there is no room for it. */
 const uint8_t *jit_jump_stub(struct jit *j, struct jblk *jb, uint64_t va,

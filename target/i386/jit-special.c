@@ -57,7 +57,7 @@ void tr_push_check(struct tr *t)
     unsigned size = t->m64 ? 8 : 4;
 
     e_lea(&t->h, t->m64, H_T1, rm_mem(H_GSP, -1, 0, -(int32_t)size));
-    tr_check(t, size, true);
+    tr_check(t, size, true, R_SP);
 }
 
 static void emit_push(struct tr *t, const struct insn *in)
@@ -69,14 +69,14 @@ static void emit_push(struct tr *t, const struct insn *in)
     tr_flags_out(t, e, t->need[t->i]);
     if (t->how[t->i] == HOW_PUSHM) {
         tr_ea(t, in);
-        tr_check(t, (unsigned)size, false);
+        tr_check(t, (unsigned)size, false, tr_slot(in));
         e_op(e, t->m64, 0x8b, H_T1, rm_host());
         e_st(e, H_T1, rm_abs(&t->env->jit_tmp[1]));
     }
     if (PLANT(PLANT_PUSH_EARLY)) {
         tr_add_sp(t, -size);
         e_lea(e, t->m64, H_T1, rm_mem(H_GSP, -1, 0, 0));
-        tr_check(t, (unsigned)size, true);
+        tr_check(t, (unsigned)size, true, R_SP);
         tr_add_sp(t, size);
     } else {
         tr_push_check(t);
@@ -107,7 +107,7 @@ static void emit_pop(struct tr *t, const struct insn *in)
     } else {
         e_mov_rr32(e, H_T1, H_GSP);
     }
-    tr_check(t, (unsigned)size, false);
+    tr_check(t, (unsigned)size, false, R_SP);
     if (num == R_SP) {
         e_op(e, t->m64, 0x8b, H_GSP, rm_host());
         return;
@@ -158,7 +158,7 @@ static void emit_stack_run(struct tr *t, unsigned n)
     tr_flags_out(t, e, ret ? FL_ALL : t->need[t->i]);
     t->group = true;
     e_lea(e, t->m64, H_T1, rm_mem(H_GSP, -1, 0, pop ? 0 : -all));
-    tr_check(t, (unsigned)all, !pop);
+    tr_check(t, (unsigned)all, !pop, R_SP);
     t->group = false;
     tr_sum(t);
     uint32_t off = (uint32_t)(e->p - (t->j->rw + t->jb->start));
@@ -204,7 +204,7 @@ static void emit_leave(struct tr *t)
     } else {
         e_mov_rr32(e, H_T1, H_BP);
     }
-    tr_check(t, (unsigned)size, false);
+    tr_check(t, (unsigned)size, false, R_BP);
     e_op(e, t->m64, 0x8b, H_T2, rm_host());
     e_lea(e, t->m64, H_GSP, rm_mem(H_BP, -1, 0, size));
     e_mov_rr(e, H_BP, H_T2);
@@ -235,7 +235,7 @@ static void emit_bt(struct tr *t, const struct insn *in)
     e_shift(e, 1, 7, H_T2, size == 8 ? 6 : size == 4 ? 5 : 4);
     e_lea(e, t->m64, H_T1,
           rm_mem(H_T1, H_T2, size == 8 ? 3 : size == 4 ? 2 : 1, 0));
-    tr_check(t, size, in->op != OP_BT);
+    tr_check(t, size, in->op != OP_BT, SLOTS);
     struct rm m = tr_sum(t);
     if (home[num] >= 0) {
         e_mov_rr32(e, H_T2, home[num]);
@@ -262,7 +262,7 @@ static void emit_cx8(struct tr *t, const struct insn *in)
 
     tr_flags_out(t, e, t->need[t->i]);
     tr_ea(t, in);
-    tr_check(t, wide ? 16 : 8, true);
+    tr_check(t, wide ? 16 : 8, true, tr_slot(in));
     tr_flags_in(t);
     tr_mark_flags(t);
     if (in->prefix & PFX_LOCK) {
@@ -280,7 +280,7 @@ static void emit_moffs(struct tr *t, const struct insn *in)
 
     tr_flags_out(t, e, t->need[t->i]);
     e_imm(e, H_T1, t->m64 ? (uint64_t)in->imm : (uint32_t)in->imm);
-    tr_check(t, size, store);
+    tr_check(t, size, store, SLOT_ABS);
     if (size == 2) {
         e8(e, 0x66);
     }
@@ -300,7 +300,7 @@ static void emit_string(struct tr *t, const struct insn *in)
     e_fix(e_jcc(e, CC_NE), tr_slow_stub(t));
     if (load) {
         e_lea(e, t->m64, H_T1, rm_mem(H_SI, -1, 0, 0));
-        tr_check(t, size, false);
+        tr_check(t, size, false, R_SI);
         if (size == 2) {
             e8(e, 0x66);
         }
@@ -314,7 +314,7 @@ static void emit_string(struct tr *t, const struct insn *in)
         int r = H_AX;
 
         e_lea(e, t->m64, H_T1, rm_mem(H_DI, -1, 0, 0));
-        tr_check(t, size, true);
+        tr_check(t, size, true, R_DI);
         if (load) {
             m = tr_sum(t);
             e_ld(e, H_T2, rm_abs(&env->jit_tmp[1]));

@@ -32,7 +32,8 @@ struct tr {
     int st;
     uint32_t key;
     bool m64;
-    struct tlbe *tlb;
+    int mode;               /* MMU_* */
+    struct tlbe *tlb;       /* its table */
     bool group;             /* one check for several instructions */
     uint8_t v, f;
 };
@@ -159,8 +160,20 @@ void tr_go(struct tr *t, struct emit *e, uint64_t va);
 /* jit-copy.c */
 /* The linear address of the memory operand into T1. */
 void tr_ea(struct tr *t, const struct insn *in);
-/* T1: linear address; then T1 + T2 is the host's.  EFLAGS are lost. */
-void tr_check(struct tr *t, unsigned size, bool write);
+/*
+ * T1: linear address; then T1 + T2 is the host's.  EFLAGS are lost.  @slot:
+ * where the page was the last time, SLOTS: nowhere.
+ */
+void tr_check(struct tr *t, unsigned size, bool write, unsigned slot);
+/* The slot of @in's memory operand. */
+unsigned tr_slot(const struct insn *in);
+/*
+ * The same by the TLB at @e, miss behind it, for a site that has been changed.
+ * It counts: at the end of site.left the instruction is interpreted.  The
+ * address of the jump for a hit, to be set, is returned.
+ */
+uint8_t *tr_check_hashed(struct jit *j, struct emit *e, struct tlbe *tlb,
+                         uint32_t site);
 /* T1: the host address; T2 is free. */
 struct rm tr_sum(struct tr *t);
 void emit_copy(struct tr *t, const struct insn *in);

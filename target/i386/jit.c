@@ -269,6 +269,7 @@ static const uint8_t *jit_slow(CPUX86State *env, uint32_t n)
     }
     j->n_slow++;
     j->slow_by_op[in->op]++;
+    jit_slot_judge(j, n);
     interp_one(env, in, rip);
     flags_to_code(env);
     if (s.kind == SITE_INSN) {
@@ -389,6 +390,10 @@ static const uint8_t *jit_fault(CPUX86State *env, const uint8_t *at)
     }
     if (jb->off[i] & JIT_OFF_E) {
         env->flags_img = env->fault_img;
+    }
+    /* In a run of pushes or pops nothing is done before the first access. */
+    while (i && JIT_OFF(jb->off[i - 1]) == JIT_OFF(jb->off[i])) {
+        i--;
     }
     flags_to_c(env);
     if (unlikely(j->lockstep)) {
@@ -597,13 +602,14 @@ static void gen_thunks(struct jit *j)
      * filled.  Else the site's number, which follows the jump behind the
      * call, is interpreted.
      */
-    uint8_t *to_slow[2];
-    for (int write = 0; write < 2; write++) {
+    uint8_t *to_slow[4];
+    for (int n_miss = 0; n_miss < 4; n_miss++) {
+        bool write = n_miss & 1, slot = n_miss & 2;
         static const uint8_t save[] = { 0x50, 0x51, 0x52, 0x56, 0x57, 0x41,
                                         0x50, 0x41, 0x51, 0x41, 0x52, 0x50 };
         static const uint8_t back[] = { 0x58, 0x41, 0x5a, 0x41, 0x59, 0x41,
                                         0x58, 0x5f, 0x5e, 0x5a, 0x59, 0x58 };
-        j->t_miss[write] = RX(e->p);
+        *(slot ? &j->t_slot_miss[write] : &j->t_miss[write]) = RX(e->p);
         for (unsigned i = 0; i < sizeof(save); i++) {
             e8(e, save[i]);
         }
@@ -612,6 +618,10 @@ static void gen_thunks(struct jit *j)
         e_imm(e, H_DX, (unsigned)write);
         if (jit_off & JIT_NO_REFILL) {
             e_imm(e, H_AX, 0);
+        } else if (slot) { /* the site's number, see below */
+            e_ld(e, H_CX, rm_mem(H_RSP, -1, 0, 9 * 8));
+            e_ld32(e, H_CX, rm_mem(H_CX, -1, 0, 5));
+            e_call_abs(e, jit_slot_refill);
         } else {
             e_call_abs(e, x86_tlb_refill);
         }
@@ -624,7 +634,7 @@ static void gen_thunks(struct jit *j)
         e_fix(no, e->p);
         e8(e, 0x41), e8(e, 0x5b); /* pop T2 */
         e_ld32(e, H_T2, rm_mem(H_T2, -1, 0, 5));
-        to_slow[write] = e_jmp(e);
+        to_slow[n_miss] = e_jmp(e);
     }
 
     j->t_leave = RX(e->p);
@@ -643,8 +653,9 @@ static void gen_thunks(struct jit *j)
         bool fault = calls[i].t == &j->t_fault;
         *calls[i].t = RX(e->p);
         if (calls[i].t == &j->t_slow) {
-            e_fix(to_slow[0], e->p);
-            e_fix(to_slow[1], e->p);
+            for (unsigned k = 0; k < ARRAY_SIZE(to_slow); k++) {
+                e_fix(to_slow[k], e->p);
+            }
         }
         if (calls[i].fl) {
             gen_flags_save(e, fault ? &env->fault_img : &env->flags_img);
@@ -699,11 +710,13 @@ static void on_fault(int sig, siginfo_t *info, void *opaque)
     struct sigaction *old = sig == SIGFPE ? &old_fpe
                             : sig == SIGILL ? &old_ill : &old_segv;
 
-    /* Alignment and control registers: no address, sent by the kernel.
-     * What this host cannot execute is interpreted, too. */
+    /* Alignment and control registers: no address, sent by the kernel; an
+     * invalid slot's page.  What this host cannot execute is interpreted,
+     * too. */
     if (j && ip >= (uintptr_t)j->rx + j->thunks &&
         ip < (uintptr_t)j->rx + j->size &&
-        (sig != SIGSEGV || info->si_code == SI_KERNEL)) {
+        (sig != SIGSEGV || info->si_code == SI_KERNEL ||
+         (uintptr_t)info->si_addr - j->env->slot_guard < 4096)) {
         r[REG_R11] = r[REG_RIP];
         r[REG_RIP] = (greg_t)(uintptr_t)j->t_fault;
     } else if ((old->sa_flags & SA_SIGINFO) && old->sa_sigaction) {
@@ -817,6 +830,11 @@ bool jit_init(CPUX86State *env, uint64_t bytes)
     j->pool_size = bytes;
     j->pool = reserve(j->pool_size);
     j->lockstep = jit_lockstep;
+    env->slot_guard = (uintptr_t)mmap(NULL, 4096, PROT_NONE,
+                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    g_assert((void *)env->slot_guard != MAP_FAILED);
+    env->slots_used = true;
+    x86_slots_drop(env);
     gen_thunks(j);
     j->hot = j->thunks;
     j->hot_end = j->cold = (uint32_t)(bytes / 3 * 2);
@@ -838,6 +856,7 @@ void jit_destroy(CPUX86State *env)
     munmap(j->sites, j->max_sites * sizeof(*j->sites));
     munmap(j->blks, j->max_blks * sizeof(*j->blks));
     munmap(j->pool, j->pool_size);
+    munmap((void *)env->slot_guard, 4096);
     mutex_destroy(&j->stale_lock);
     jit_check_free(j);
     munmap(j, sizeof(*j));

@@ -1090,6 +1090,7 @@ void x86_tlb_flush(CPUX86State *env)
         }
         env->fill_count[m] = 0;
     }
+    x86_slots_drop(env);
     memset(env->large_2m, 0, sizeof(env->large_2m));
     env->large_1g = 0;
     phys_cache_clear(env);
@@ -1119,6 +1120,7 @@ void x86_tlb_flush_non_global(CPUX86State *env)
         }
         env->fill_count[m] = 0;
     }
+    x86_slots_drop(env);
     x86_jc_flush_mode(env, 1);
     if (env->code_nonglobal) {
         x86_jc_flush(env);
@@ -1150,6 +1152,7 @@ void x86_tlb_flush_page(CPUX86State *env, vaddr lin)
     unsigned i = (lin >> 12) & (TLB_SIZE - 1), k;
     bool jumps;
 
+    x86_slots_drop(env);
     lin &= env->a_mask;
     for (int m = 0; m < MMU_MODES; m++) {
         if (env->tlb_info[m][i].vpage == (lin & ~UINT64_C(0xfff))) {
@@ -1198,6 +1201,7 @@ void x86_tlb_serve_requests(CPUX86State *env)
 
 void x86_tlb_drop_write(CPUX86State *env)
 {
+    x86_slots_drop(env);
     for (int m = 0; m < MMU_MODES; m++) {
         for (unsigned i = 0; i < TLB_SIZE; i++) {
             if (env->tlb_info[m][i].flags & TLB_VALID) {
@@ -1217,6 +1221,7 @@ static void dirty_sync_all(void *opaque)
         if (!env || !atomic_load(&env->logged)) {
             continue;
         }
+        x86_slots_drop(env);
         for (int m = 0; m < MMU_MODES; m++) {
             for (unsigned i = 0; i < TLB_SIZE; i++) {
                 struct tlb_info *info = &env->tlb_info[m][i];

@@ -72,6 +72,7 @@ void x86_tlb_drop_write_ram(CPUX86State *env, uint64_t ram_page)
 {
     uint16_t *row = row_of(env, ram_page);
 
+    x86_slots_drop(env);
     if (row[0] != TOO_MANY) {
         for (unsigned k = 0; k < WAYS; k++) {
             drop(env, row[k], ram_page);

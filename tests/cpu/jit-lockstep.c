@@ -130,7 +130,7 @@ static void test_off(void)
     struct result a, b;
 
     g_assert_true(child("engine=interp", 0, &a));
-    for (unsigned off = 1; off <= JIT_NO_GATHER; off *= 2) {
+    for (unsigned off = 1; off <= JIT_NO_SLOTS; off *= 2) {
         g_autofree char *p = g_strdup_printf(
             "x-jit-threshold=0,x-jit-check=on,x-jit-off=%u", off);
 
