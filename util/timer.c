@@ -8,6 +8,8 @@
 #include "util/loop-int.h"
 #include "util/timer.h"
 
+atomic_int clock_ticks_owed;
+
 static int64_t host_ns(clockid_t id)
 {
     struct timespec ts;

@@ -41,10 +41,14 @@ enum { TN_CFG = 0x00, TN_CMP = 0x08, TN_FSB = 0x10 };
 #define TN_WRITABLE  (TN_LEVEL | TN_INT_ENB | TN_PERIODIC | TN_VAL_SET | \
                       TN_32MODE | 0x3e00 | TN_FSB_EN)
 
+#define OWED_MAX 16
+#define CATCH_UP_PART 8
+
 typedef struct HPETTimer {
     /* Guest-visible state. */
     uint64_t config;
     uint64_t cmp;       /* where it fires next */
+    unsigned owed;      /* host side: ticks that lateness swallowed */
     uint64_t period;    /* what was last written to the comparator */
     uint64_t fsb;       /* address << 32 | data */
     Timer timer;
@@ -147,21 +151,40 @@ static uint64_t ticks_left(const HPETTimer *t)
     return left > INT64_MAX ? 0 : left;
 }
 
+static bool is_periodic(const HPETTimer *t)
+{
+    return (t->config & TN_PERIODIC) && t->period;
+}
+
+/*
+ * On a host too busy to run a timer each period the ticks it missed are given
+ * afterwards, in parts of a period: a guest counts them.
+ */
+static void set_owed(HPETTimer *t, uint64_t n)
+{
+    bool edges = is_periodic(t) && (t->config & TN_INT_ENB) &&
+                 !(t->config & (TN_LEVEL | TN_FSB_EN));
+
+    n = edges ? MIN(n, OWED_MAX) : 0;
+    atomic_fetch_add(&clock_ticks_owed, (int)n - (int)t->owed);
+    t->owed = n;
+}
+
 static void timer_arm(HPETTimer *t)
 {
     uint64_t left;
 
     if (!(t->hpet->config & CFG_ENABLE)) {
+        set_owed(t, 0);
         timer_del(&t->timer);
         return;
     }
+    set_owed(t, t->owed);
     left = MIN(ticks_left(t), (uint64_t)INT64_MAX / TICK_NS / 2);
+    if (t->owed) {
+        left = MIN(left, t->period / CATCH_UP_PART);
+    }
     timer_mod_ns(&t->timer, MAX(left, 1u) * TICK_NS);
-}
-
-static bool is_periodic(const HPETTimer *t)
-{
-    return (t->config & TN_PERIODIC) && t->period;
 }
 
 static void timer_fired(void *opaque)
@@ -175,6 +198,13 @@ static void timer_fired(void *opaque)
         if (t->config & TN_32MODE) {
             behind = (uint32_t)behind;
         }
+        if (t->owed && ticks_left(t)) {
+            set_owed(t, t->owed - 1); /* between two of its own */
+            timer_arm(t);
+            timer_update_irq(t, true);
+            return;
+        }
+        set_owed(t, t->owed + behind / t->period);
         /* A period too short for us loses ticks, not the phase. */
         t->cmp += (behind / t->period + 1) * t->period;
         if (t->config & TN_32MODE) {
@@ -401,6 +431,7 @@ static void hpet_reset(DeviceState *dev)
         t->cmp = UINT64_MAX;
         t->period = 0;
         t->fsb = 0;
+        set_owed(t, 0);
     }
     s->config = 0;
     s->isr = 0;

@@ -45,8 +45,22 @@ typedef struct PITState {
     /* Host side. */
     IRQ *irq;
     bool irq_level;
+    int64_t due;          /* of `timer`: OUT's change, -1 none */
+    unsigned owed;        /* ticks that lateness swallowed, given later */
     MemoryRegion io;
 } PITState;
+
+/* On a host too busy to run the timer each period, at most so many ticks are
+ * made up for, each a part of a period after the one before. */
+#define OWED_MAX 16
+#define CATCH_UP_PART 8
+
+static void set_owed(PITState *s, unsigned n)
+{
+    n = MIN(n, OWED_MAX);
+    atomic_fetch_add(&clock_ticks_owed, (int)n - (int)s->owed);
+    s->owed = n;
+}
 
 static bool gate_stops(const PITChannel *c)
 {
@@ -168,13 +182,34 @@ static void pit_update_irq(PITState *s, int64_t now)
             irq_set(s->irq, out);
         }
     }
-    if (next < 0 || s->irq_disabled) {
+    s->due = s->irq_disabled ? -1 : next;
+    if (s->due < 0) {
         timer_del(&s->timer);
+        set_owed(s, 0);
+    } else if (s->owed) {
+        int64_t part = time_of(c, c->count) - time_of(c, 0);
+        timer_mod_at(&s->timer, MIN(next, now + part / CATCH_UP_PART));
     } else {
         /* Mode 2's low pulse lasts one clock: OUT's rise is what counts, so
          * a late timer still shows both edges. */
         timer_mod_at(&s->timer, next);
     }
+}
+
+/* A rise of OUT, whatever it is now. */
+static void pit_pulse(PITState *s)
+{
+    irq_set(s->irq, !s->irq_level);
+    irq_set(s->irq, s->irq_level);
+}
+
+/* Channel 0, periodic: rises of OUT since the change that was due. */
+static uint64_t rises_since_due(PITState *s, int64_t now)
+{
+    PITChannel *c = &s->ch[0];
+    uint64_t due = s->due > c->start ? elapsed(c, s->due) : 1;
+
+    return elapsed(c, now) / c->count - (MAX(due, 1) - 1) / c->count;
 }
 
 static void pit_tick(void *opaque)
@@ -183,13 +218,19 @@ static void pit_tick(void *opaque)
     PITChannel *c = &s->ch[0];
     int64_t now = clock_ns(CLOCK_VIRTUAL);
 
-    if (c->mode == 2 || c->mode == 3) {
-        /* Whatever was due while we were late collapses into one edge. */
+    if ((c->mode == 2 || c->mode == 3) && !s->irq_disabled) {
         bool out = channel_out(c, now);
 
-        if (out && s->irq_level && !s->irq_disabled) {
-            irq_set(s->irq, 0);
-            irq_set(s->irq, 1);
+        if (s->owed && now < s->due) {
+            pit_pulse(s);
+            set_owed(s, s->owed - 1);
+        } else {
+            uint64_t rises = rises_since_due(s, now);
+
+            if (out && s->irq_level && rises) {
+                pit_pulse(s); /* down and up again in the meantime */
+            }
+            set_owed(s, MIN(s->owed + rises - (out && rises), OWED_MAX));
         }
     }
     pit_update_irq(s, now);
@@ -221,6 +262,7 @@ static void channel_load(PITState *s, unsigned n, uint16_t value)
     c->count = count;
     c->null_count = false;
     if (n == 0) {
+        set_owed(s, 0);
         pit_update_irq(s, now);
     }
 }
@@ -440,6 +482,7 @@ static void pit_reset(DeviceState *dev)
     }
     /* OUT is high at power-on without an edge to report. */
     s->irq_level = true;
+    set_owed(s, 0);
     pit_update_irq(s, clock_ns(CLOCK_VIRTUAL));
 }
 
@@ -455,6 +498,7 @@ static bool pit_realize(DeviceState *dev, Error **errp)
 static void pit_unrealize(DeviceState *dev)
 {
     timer_del(&pit_of(dev)->timer);
+    set_owed(pit_of(dev), 0);
 }
 
 static const Property pit_props[] = {

@@ -22,6 +22,11 @@ typedef enum ClockType {
 int64_t clock_ns(ClockType type);
 /* -1 when no timer of @type is armed. */
 int64_t clock_next_deadline(ClockType type);
+/*
+ * Ticks that interval timers owe the guest because the loop ran them late.
+ * The devices count them (BQL); any thread may look.
+ */
+extern atomic_int clock_ticks_owed;
 /* Run-state changes call these (BQL); the virtual clock starts stopped. */
 void clock_virtual_start(void);
 void clock_virtual_stop(void);

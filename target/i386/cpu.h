@@ -356,6 +356,7 @@ typedef struct CPUX86State {
     _Atomic uint64_t code_ack;  /* code epoch this vCPU has flushed for */
     _Atomic uint32_t tlb_flush_req; /* 1: all, 2: write tags */
     bool exclusive_bql;    /* ... and it took the BQL */
+    int64_t pause_looked;  /* host TSC when PAUSE last looked at the timers */
     bool one_insn;         /* one-insn-per-tb */
     bool no_chain;
     uint64_t flush_count;  /* of the block pool */

@@ -205,7 +205,7 @@ enum how tr_classify(struct tr *t, const struct insn *in)
 
     switch (in->op) {
     case OP_PAUSE:
-        return x86_pause_yields ? HOW_SLOW : HOW_NOP;
+        return HOW_SLOW;
     case OP_NOP:
     case OP_PREFETCH:
         return HOW_NOP;

@@ -97,9 +97,6 @@ static void emit_insn(struct tr *t)
 
     switch (t->how[t->i]) {
     case HOW_NOP:
-        if (in->op == OP_PAUSE) {
-            e8(&t->h, 0xf3), e8(&t->h, 0x90);
-        }
         break;
     case HOW_COPY:
         emit_copy(t, in);

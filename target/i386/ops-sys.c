@@ -7,6 +7,7 @@
 #include "ops-int.h"
 #include <sched.h>
 #include "util/log.h"
+#include "util/timer.h"
 
 static void umip(Env *env)
 {
@@ -368,6 +369,49 @@ void op_invpcid(Env *env, In in)
     }
 }
 
+static bool timers_late(void)
+{
+    int64_t due = clock_next_deadline(CLOCK_VIRTUAL);
+
+    return atomic_load(&clock_ticks_owed) ||
+           (due >= 0 && clock_ns(CLOCK_VIRTUAL) - due > 200 * NSEC_PER_US);
+}
+
+/*
+ * PAUSE.  A guest that waits so may be counting the ticks that come meanwhile
+ * (Linux's test of the timer interrupt at boot, which panics).  On a busy host
+ * the main loop may not get to run the timers in that time: then this
+ * processor, which only waits, lets it, and is not through with its PAUSE
+ * until the ticks that are owed have come.
+ */
+static void pause_op(Env *env)
+{
+    const int64_t every = 200000, step_us = 100, steps = 1000;
+    CPUState *cs = &env->cpu->parent;
+    int64_t now = (int64_t)__builtin_ia32_rdtsc();
+    int n = 0;
+
+    __builtin_ia32_pause();
+    if (!atomic_load_explicit(&clock_ticks_owed, memory_order_relaxed) &&
+        now - env->pause_looked < every) {
+        return;
+    }
+    env->pause_looked = now;
+    if (!(env->eflags_sys & FL_IF) || likely(!timers_late())) {
+        return;
+    }
+    cpu_guest_leave(cs);
+    do {
+        g_usleep(step_us);
+    } while (++n < steps && timers_late() && !atomic_load(&cs->exit_request) &&
+             !atomic_load(&cs->interrupt_request));
+    x86_guest_reenter(env);
+    if (n < steps && atomic_load(&clock_ticks_owed)) {
+        env->rip = x86_cur_rip(env); /* again, behind the interrupt */
+    }
+    x86_break(env);
+}
+
 void op_misc(Env *env, In in)
 {
     switch (in->op) {
@@ -413,7 +457,7 @@ void op_misc(Env *env, In in)
             atomic_store(&env->exit_req, 1);
             x86_break(env);
         } else {
-            __builtin_ia32_pause();
+            pause_op(env);
         }
         break;
     }

@@ -341,6 +341,10 @@ static bool prepare(const struct insn *insn, uint8_t *code,
         s->gpr[R_BX] = (mode == DECODE_16 ? 0 : HC_DATA) +
                        s->gpr[R_BX] % (HC_DATA_SIZE - 256);
     }
+    if (insn->addrsize == 4 && mode == DECODE_64 && row->opcode == 0xa3) {
+        /* BT: a far bit may be in somebody's memory on the host. */
+        s->gpr[insn->opnd[1] & 15] %= 1 << 20;
+    }
     if (insn->op == OP_MOVDIR64B) {
         uint64_t *to = &s->gpr[insn->opnd[0] & 15];
 
