@@ -46,13 +46,24 @@ static void put_device(const USBDevice *d, GByteArray *b)
     put8(b, 1);
 }
 
-static bool put_qualifier(const USBDevice *d, GByteArray *b)
+/* How it would look at the other of full and high speed; NULL: not at all. */
+static const USBDescDevice *other_speed(const USBDevice *d)
 {
     const USBDesc *ds = usb_info(d)->desc;
-    const USBDescDevice *other = d->speed == USB_SPEED_HIGH ? ds->full
-                                                            : ds->high;
 
-    if (!other || d->speed == USB_SPEED_SUPER) {
+    if (d->speed == USB_SPEED_HIGH) {
+        return ds->full;
+    }
+    return d->speed == USB_SPEED_FULL &&
+                   usb_device_speeds(d) & USB_SPEED_MASK(USB_SPEED_HIGH)
+               ? ds->high : NULL;
+}
+
+static bool put_qualifier(const USBDevice *d, GByteArray *b)
+{
+    const USBDescDevice *other = other_speed(d);
+
+    if (!other) {
         return false;
     }
     put8(b, 10);
@@ -162,7 +173,6 @@ static int get_descriptor(USBDevice *d, uint16_t value, uint8_t *data,
                           unsigned room)
 {
     const USBDesc *ds = usb_info(d)->desc;
-    const USBDescDevice *other;
     GByteArray *b = g_byte_array_new();
     bool ok = true;
     int len = -1;
@@ -182,10 +192,9 @@ static int get_descriptor(USBDevice *d, uint16_t value, uint8_t *data,
         ok = put_qualifier(d, b);
         break;
     case USB_DT_OTHER_SPEED:
-        other = d->speed == USB_SPEED_HIGH ? ds->full : ds->high;
-        ok = other && d->speed != USB_SPEED_SUPER;
+        ok = other_speed(d) != NULL;
         if (ok) {
-            put_config(other, USB_DT_OTHER_SPEED, b);
+            put_config(other_speed(d), USB_DT_OTHER_SPEED, b);
         }
         break;
     case USB_DT_BOS:

@@ -500,15 +500,15 @@ static const char *const hid_strings[USB_MAX_STRINGS] = {
     [S_KBD_CONFIG] = "HID Keyboard",
 };
 
-/* 10 ms at full speed, 2^6 microframes (8 ms) at high speed. */
-#define HID_MODEL(n, upper, bytes, sub, proto, rep, knd, prefix) \
+/* 10 ms at full speed, 2^(@ival - 1) microframes at high speed. */
+#define HID_MODEL(n, upper, bytes, ival, sub, proto, rep, knd, prefix) \
     static const USBDescEndpoint n##_ep_full[] = { \
         { .address = 0x81, .attributes = USB_ENDPOINT_INT, \
           .max_packet = (bytes), .interval = 10 }, \
     }; \
     static const USBDescEndpoint n##_ep_high[] = { \
         { .address = 0x81, .attributes = USB_ENDPOINT_INT, \
-          .max_packet = (bytes), .interval = 7 }, \
+          .max_packet = (bytes), .interval = (ival) }, \
     }; \
     static const USBDescIface n##_if_full[] = { \
         { .class_id = 3, .subclass = (sub), .protocol = (proto), \
@@ -543,9 +543,9 @@ static const char *const hid_strings[USB_MAX_STRINGS] = {
         .kind = KIND_##upper, .report = (rep), .report_len = sizeof(rep), \
     }
 
-HID_MODEL(mouse, MOUSE, 4, 1, 2, mouse_report, "Mouse", "89126");
-HID_MODEL(tablet, TABLET, 8, 0, 0, tablet_report, "Tablet", "28754");
-HID_MODEL(kbd, KBD, 8, 1, 1, kbd_report_desc, "Keyboard", "68284");
+HID_MODEL(mouse, MOUSE, 4, 7, 1, 2, mouse_report, "Mouse", "89126");
+HID_MODEL(tablet, TABLET, 8, 4, 0, 0, tablet_report, "Tablet", "28754");
+HID_MODEL(kbd, KBD, 8, 7, 1, 1, kbd_report_desc, "Keyboard", "68284");
 
 /* ---- state, registration ------------------------------------------------- */
 

@@ -418,7 +418,7 @@ static void xhci_command(uint64_t param, unsigned type, unsigned slot,
 
 static void xhci_slot(unsigned slot)
 {
-    unsigned root = 1 + below(12);
+    unsigned root = 1 + below(one_in(4) ? 12 : 6);
 
     memset(xr.at[slot], 0, sizeof(xr.at[slot]));
     xhci_command(0, 9, 0, 0);
@@ -715,7 +715,7 @@ static void enumerate(void)
         model->submit(&x);
         set(&x, 0, 9, 1, 0, 0);
         model->submit(&x);
-        for (unsigned port = 1; port < 4 && one_in(3); port++) {
+        for (unsigned port = 1; port < 5 && one_in(2); port++) {
             set(&x, 0x23, 3, 4, port, 0);
             model->submit(&x);
         }
@@ -776,7 +776,7 @@ int main(int argc, char **argv)
         "-chardev ringbuf,id=ring,size=1024 "
         "-device usb-storage,drive=n0,bus=hc.0,pcap=/dev/null "
         "-device usb-hub,id=hub,bus=hc.0,ports=4 "
-        "-device usb-serial,chardev=ring,bus=hc.0 "
+        "-device usb-serial,chardev=ring,bus=hc.0,always-plugged=on "
         "-device usb-tablet,bus=hc.0 -device usb-kbd,bus=hc.0 "
         "-device usb-mouse,bus=hc.0", model->devices);
     while (ops < want) {
