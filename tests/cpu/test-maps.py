@@ -28,7 +28,7 @@ try:
         for line in lines:
             perms = line.split()[1]
             assert 'w' not in perms or 'x' not in perms, line
-            if 'x' in perms and 'memfd:jit' in line:
+            if perms == 'r-xs':  # only the JIT's is shared
                 lo, hi = (int(x, 16) for x in line.split()[0].split('-'))
                 code += hi - lo
         looks += 1
