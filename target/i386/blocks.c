@@ -181,6 +181,9 @@ void x86_code_written(uint64_t ram_offset, uint64_t size)
     if (!pages) {
         return;
     }
+    /* The bytes first, then the look at the map: who marks a page as code
+     * does it the other way round (block_get()), and one sees the other. */
+    atomic_thread_fence(memory_order_seq_cst);
     while (ram_offset < end) {
         uint64_t i = ram_offset >> 12, stop = MIN((i + 1) << 12, end);
 

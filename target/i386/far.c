@@ -180,7 +180,7 @@ static void far_transfer(CPUX86State *env, uint16_t sel, uint64_t off,
         if (long_mode(env)) {
             raise_sel(env, EXCP_GP, sel);
         }
-        /* fall through */
+        __attribute__((fallthrough));
     case ST_CALL32:
         far_gate(env, sel, lo, hi, at, call, osz);
         break;

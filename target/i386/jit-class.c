@@ -231,7 +231,8 @@ enum how tr_classify(struct tr *t, const struct insn *in)
     case OP_BTR:
     case OP_BTC:
         if (mem && OPND_FILE(in->opnd[1]) == OPND_GPR) {
-            return ea_ok(t, in) ? HOW_BT : HOW_SLOW;
+            /* The sum with the bit offset wraps at the address size. */
+            return ea_ok(t, in) && in->addrsize == full ? HOW_BT : HOW_SLOW;
         }
         break;
     case OP_MOVS:

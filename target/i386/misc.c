@@ -5,7 +5,7 @@
  * APM vol. 2 appendix A.
  */
 #include "osdep.h"
-#include "cpu.h"
+#include "jit.h"
 #include "util/log.h"
 #include "util/timer.h"
 
@@ -101,6 +101,9 @@ void x86_set_cr0(CPUX86State *env, uint64_t val)
     env->x.cr0 = val;
     if (diff & (CR0_PG | CR0_WP | CR0_PE)) {
         x86_tlb_flush(env);
+    }
+    if (diff & CR4_SMAP) {
+        jit_flush(env); /* STAC and CLAC were translated for the other */
     }
     if ((diff & CR0_PE) && !(val & CR0_PE)) {
         x86_set_cpl(env, 0);

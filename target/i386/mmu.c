@@ -217,6 +217,7 @@ static void io_st(CPUX86State *env, hwaddr pa, uint64_t val, unsigned size)
 static void ram_stored(uint64_t ram_offset, uint64_t size)
 {
     ram_set_dirty(ram_offset, size);
+    atomic_thread_fence(memory_order_seq_cst); /* x86_code_written() */
     if (x86_page_has_code(ram_offset)) {
         x86_code_written(ram_offset, size);
     }
@@ -839,6 +840,7 @@ static void st_page(CPUX86State *env, vaddr lin, uint64_t val, unsigned size,
         if (env->tlb[mode][(lin >> 12) & (TLB_SIZE - 1)].tag_w !=
             info->vpage) {
             ram_set_dirty(ram, size);
+            atomic_thread_fence(memory_order_seq_cst);
             if (x86_page_has_code(ram)) {
                 x86_code_written(ram, size);
                 x86_break(env);
