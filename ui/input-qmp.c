@@ -120,7 +120,7 @@ void qmp_input_send_event(const char *device, bool has_head, int64_t head,
 
 /* ---- input-send-text ---- */
 
-#define TEXT_MAX      8192 /* characters; each takes up to six keys */
+#define TEXT_MAX      8192 /* characters; each takes up to eight keys */
 #define TEXT_DELAY_MS 10
 
 static void type_key(const KeymapKey *key, bool caps, int delay)
@@ -141,6 +141,10 @@ static void type_key(const KeymapKey *key, bool caps, int delay)
     }
     if (shift) {
         input_queue_key(NULL, Q_KEY_CODE_SHIFT, false, delay);
+    }
+    if (key->dead) {
+        input_queue_key(NULL, Q_KEY_CODE_SPC, true, delay);
+        input_queue_key(NULL, Q_KEY_CODE_SPC, false, delay);
     }
 }
 

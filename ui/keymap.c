@@ -74,20 +74,29 @@ static bool find_function(uint32_t sym, KeymapKey *out)
 
 /* ---- building ------------------------------------------------------------ */
 
+/* Dead keys are kept by keysym, beyond all characters. */
+#define DEAD_ID(sym) (0x40000000u + (sym))
+#define SYM_DEAD_FIRST 0xfe50
+#define SYM_DEAD_LAST  0xfe93
+
+static void add_key(Keymap *km, uint32_t id, const KeymapKey *add)
+{
+    KeymapKey *have = g_hash_table_lookup(km->keys, GUINT_TO_POINTER(id));
+
+    /* The one with fewer modifiers is what people press. */
+    if (!have || (have->dead && !add->dead) ||
+        (have->dead == add->dead && have->mods > add->mods)) {
+        g_hash_table_insert(km->keys, GUINT_TO_POINTER(id),
+                            g_memdup2(add, sizeof(*add)));
+    }
+}
+
 static void add_char(Keymap *km, gunichar ch, QKeyCode code, unsigned mods,
                      bool letter)
 {
-    gpointer id = GUINT_TO_POINTER(ch);
-    KeymapKey *have = g_hash_table_lookup(km->keys, id);
-    KeymapKey *key;
+    KeymapKey key = { .code = code, .mods = mods, .letter = letter };
 
-    /* The one with fewer modifiers is what people press. */
-    if (have && have->mods <= mods) {
-        return;
-    }
-    key = g_new(KeymapKey, 1);
-    *key = (KeymapKey){ .code = code, .mods = mods, .letter = letter };
-    g_hash_table_insert(km->keys, id, key);
+    add_key(km, ch, &key);
 }
 
 /* The US keyboard, row by row: plain characters, then those with Shift. */
@@ -168,6 +177,28 @@ static bool level_mods(const XkbBuild *b, struct xkb_keymap *map,
     return false;
 }
 
+/* A dead key by itself, and with a space what it types then. */
+static void add_dead(Keymap *km, uint32_t sym, QKeyCode code, unsigned mods)
+{
+    static const struct {
+        uint32_t sym;
+        gunichar ch;
+    } spaced[] = {
+        { XKB_KEY_dead_grave, '`' }, { XKB_KEY_dead_acute, '\'' },
+        { XKB_KEY_dead_circumflex, '^' }, { XKB_KEY_dead_tilde, '~' },
+        { XKB_KEY_dead_diaeresis, '"' },
+    };
+    KeymapKey key = { .code = code, .mods = mods };
+
+    add_key(km, DEAD_ID(sym), &key);
+    key.dead = true;
+    for (size_t i = 0; i < ARRAY_SIZE(spaced); i++) {
+        if (spaced[i].sym == sym) {
+            add_key(km, spaced[i].ch, &key);
+        }
+    }
+}
+
 static void add_xkb_key(struct xkb_keymap *map, xkb_keycode_t key, void *opaque)
 {
     XkbBuild *b = opaque;
@@ -183,7 +214,11 @@ static void add_xkb_key(struct xkb_keymap *map, xkb_keycode_t key, void *opaque)
         gunichar ch = n == 1 ? xkb_keysym_to_utf32(syms[0]) : 0;
         unsigned mods;
 
-        if (ch >= 0x20 && ch != 0x7f && level_mods(b, map, key, level, &mods)) {
+        if (n == 1 && syms[0] >= SYM_DEAD_FIRST && syms[0] <= SYM_DEAD_LAST &&
+            level_mods(b, map, key, level, &mods)) {
+            add_dead(b->km, syms[0], code, mods);
+        } else if (ch >= 0x20 && ch != 0x7f &&
+                   level_mods(b, map, key, level, &mods)) {
             add_char(b->km, ch, code, mods, g_unichar_isalpha(ch));
         }
     }
@@ -332,7 +367,16 @@ bool keymap_find_char(const Keymap *km, gunichar ch, KeymapKey *out)
 bool keymap_find(const Keymap *km, uint32_t keysym, KeymapKey *out)
 {
     gunichar ch = char_of(keysym);
+    const KeymapKey *dead = NULL;
 
+    if (keysym >= SYM_DEAD_FIRST && keysym <= SYM_DEAD_LAST) {
+        dead = g_hash_table_lookup(km->keys,
+                                   GUINT_TO_POINTER(DEAD_ID(keysym)));
+    }
+    if (dead) {
+        *out = *dead;
+        return true;
+    }
     return (ch >= 0x20 && keymap_find_char(km, ch, out)) ||
            find_function(keysym, out);
 }

@@ -183,6 +183,11 @@ static void key_by_sym(VncClient *c, const VncInputEvent *e)
     if (!keymap_find(km, e->keysym, &key)) {
         return;
     }
+    if (key.dead) {
+        press_with(c, &key);
+        press(c, key.code, false);
+        key = (KeymapKey){ .code = Q_KEY_CODE_SPC };
+    }
     remember(c, e->keysym, key.code);
     if (is_modifier(key.code) || input_number_of(key.code) >= 0x80 ||
         !(e->keysym < 0xff00 || e->keysym >= 0x01000000)) {

@@ -18,6 +18,7 @@ typedef struct KeymapKey {
     QKeyCode code;
     unsigned mods;   /* KEYMAP_* that must be held */
     bool letter;     /* Caps Lock stands for Shift */
+    bool dead;       /* types nothing by itself: the space bar has to follow */
 } KeymapKey;
 
 /* By QEMU's names: "de", "en-us", "pt-br".  Owned by the module. */

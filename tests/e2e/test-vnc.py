@@ -20,33 +20,11 @@ import unittest
 import zlib
 
 import rfb
+from layouts import DE, DE_DEAD, PRINTABLE, US
 
 EMU = None
 XK = {'Shift': 0xffe1, 'AltGr': 0xfe03, 'Ctrl': 0xffe3, 'Alt': 0xffe9,
       'Return': 0xff0d, 'F1': 0xffbe, 'KP_1': 0xffb1}
-
-# What the keys of a PC type, by set 1 code: plain, Shift, AltGr.
-US = {}
-for first, plain, shifted in ((2, '1234567890-=', '!@#$%^&*()_+'),
-                              (16, 'qwertyuiop[]', 'QWERTYUIOP{}'),
-                              (30, "asdfghjkl;'`", 'ASDFGHJKL:"~'),
-                              (43, '\\zxcvbnm,./', '|ZXCVBNM<>?'),
-                              (57, ' ', ' ')):
-    for i, (a, b) in enumerate(zip(plain, shifted)):
-        US[first + i] = (a, b, '')
-DE = {}
-for first, plain, shifted, altgr in (
-        (2, '1234567890ß', '!"§$%&/()=?', '_____' + '_{[]}\\'),
-        (16, 'qwertzuiopü+', 'QWERTZUIOPÜ*', '@' + '_' * 10 + '~'),
-        (30, 'asdfghjklöä', 'ASDFGHJKLÖÄ', '_' * 11),
-        (43, '#yxcvbnm,.-', "'YXCVBNM;:_", '_' * 11),
-        (86, '<', '>', '|'), (57, ' ', ' ', '_')):
-    for i, (a, b, c) in enumerate(zip(plain, shifted, altgr)):
-        DE[first + i] = (a, b, c if c != '_' else '')
-# Dead on a German keyboard: typed with nothing after them by no key.
-DE_DEAD = '^`'
-PRINTABLE = ''.join(chr(i) for i in range(0x20, 0x7f))
-
 
 class Machine:
     """The emulator, its QMP and its qtest socket."""
@@ -161,9 +139,10 @@ class Machine:
         self.tmp.cleanup()
 
 
-def typed(codes, layout):
-    """The text that a keyboard of that layout typed, given set 1 codes."""
-    text, held, e0 = '', set(), 0
+def typed(codes, layout, dead=()):
+    """The text that a keyboard of that layout typed, given set 1 codes;
+    @dead: (code, level) pairs that wait for a space."""
+    text, held, e0, waits = '', set(), 0, ''
     for c in codes:
         if c == 0xe0:
             e0 = 0x80
@@ -176,8 +155,15 @@ def typed(codes, layout):
         held.add(key)
         if key in layout:
             level = 2 if 0xb8 in held else 1 if held & {0x2a, 0x36} else 0
-            text += layout[key][level]
-    assert not held, held
+            ch = layout[key][level]
+            if (key, level) in dead:
+                waits = ch
+            elif waits:
+                assert ch == ' ', codes
+                text, waits = text + waits, ''
+            else:
+                text += ch
+    assert not held and not waits, (held, waits)
     return text
 
 
@@ -240,7 +226,7 @@ class VncTest(unittest.TestCase):
 
     # ---- keys
 
-    def type_all(self, keyboard, layout, text):
+    def type_all(self, keyboard, layout, text, dead=()):
         m = self.start('-vga', 'std', '-vnc', 'unix:@/v',
                        *(['-k', keyboard] if keyboard else []))
         r = self.client(m)
@@ -250,7 +236,7 @@ class VncTest(unittest.TestCase):
         m.read_event('VNC_INITIALIZED')
         got = ''
         while len(got) < len(text):
-            more = typed(m.scan_codes(), layout)
+            more = typed(m.scan_codes(), layout, dead)
             if not more:
                 break
             got += more
@@ -265,15 +251,21 @@ class VncTest(unittest.TestCase):
         self.assertIn('U+00E4', m.error('input-send-text', text='ä'))
 
     def test_type_de(self):
-        text = ''.join(c for c in PRINTABLE if c not in DE_DEAD)
         try:
-            m, r = self.type_all('de', DE, text)
+            m, r = self.type_all('de', DE, PRINTABLE, DE_DEAD)
         except RuntimeError as e:
             if 'xkb' in str(e):
                 self.skipTest('no libxkbcommon')
             raise
-        m.cmd('input-send-text', text='größer {[]} @|~\\')
-        self.assertEqual(typed(m.scan_codes(), DE), 'größer {[]} @|~\\')
+        m.cmd('input-send-text', text='größer^ {[]} @|~\\')
+        self.assertEqual(typed(m.scan_codes(), DE, DE_DEAD),
+                         'größer^ {[]} @|~\\')
+        # A client's own dead key is that key and nothing more.
+        r.press(0xfe52)
+        codes = []
+        while len(codes) < 2:
+            codes += m.scan_codes()
+        self.assertEqual(codes, [0x29, 0xa9])
 
     def test_modifiers(self):
         m = self.start('-vga', 'std', '-vnc', 'unix:@/v', '-k', 'en-us')
