@@ -242,17 +242,26 @@ static void read_messages(VncClient *c)
     }
 }
 
+/* The main thread decides: another client may be there that shares with
+ * nobody.  Until then nothing is shown. */
+static bool wait_admitted(VncClient *c)
+{
+    LOCK_GUARD(&c->lock);
+    c->initialized = true;
+    vnc_client_kick(c);
+    while (!c->admitted && !c->todo.closing) {
+        cond_wait(&c->room_cond, &c->lock);
+    }
+    return !c->todo.closing;
+}
+
 static void *reader_run(void *opaque)
 {
     VncClient *c = opaque;
 
-    if (vnc_handshake(c) &&
+    if (vnc_handshake(c) && wait_admitted(c) &&
         thread_try_create(&c->writer, "vnc_writer", vnc_writer, c) == 0) {
         c->writing = true;
-        mutex_lock(&c->lock);
-        c->initialized = true;
-        vnc_client_kick(c);
-        mutex_unlock(&c->lock);
         read_messages(c);
     }
     mutex_lock(&c->lock);
@@ -389,6 +398,13 @@ VncClient *vnc_client_new(VncServer *s, int fd, VncBasicInfo *peer,
     }
     list_append(&s->clients, &c->node);
     return c;
+}
+
+void vnc_client_admit(VncClient *c)
+{
+    LOCK_GUARD(&c->lock);
+    c->admitted = true;
+    cond_broadcast(&c->room_cond);
 }
 
 void vnc_client_drop(VncClient *c)

@@ -215,7 +215,7 @@ struct VncClient {
     unsigned queued, counted;         /* lock: lock; messages since a drain */
     /* lock: lock; news for the main thread. */
     bool opened, initialized, gone, resume, tell;
-    bool shared;                      /* lock: lock */
+    bool shared, admitted;            /* lock: lock */
     bool outstanding;                 /* lock: lock; a request has no answer */
     bool idle;                        /* lock: lock; wants() said false */
     int power;                        /* lock: lock; xvp's code, 0: none */
@@ -245,6 +245,8 @@ struct VncClient {
 /* Takes @fd, @peer and @local.  Main thread. */
 VncClient *vnc_client_new(VncServer *s, int fd, VncBasicInfo *peer,
                           VncServerInfo *local, bool skip_auth);
+/* It may look and type from now on.  Main thread. */
+void vnc_client_admit(VncClient *c);
 /* Ends it: it goes by itself, some time later.  Main thread. */
 void vnc_client_drop(VncClient *c);
 /* Waits for its threads and frees it. */

@@ -176,6 +176,12 @@ void vnc_server_opened(VncClient *c)
     qapi_event_send_vnc_connected(c->local, c->peer);
 }
 
+static void admit(VncClient *c)
+{
+    vnc_cut_join(c);
+    vnc_client_admit(c);
+}
+
 /* ClientInit came: RFC 6143, 7.3.1, and share=. */
 void vnc_server_initialized(VncClient *c)
 {
@@ -195,7 +201,7 @@ void vnc_server_initialized(VncClient *c)
         return;
     }
     if (s->share != VNC_SHARE_ALLOW_EXCLUSIVE) {
-        vnc_cut_join(c);
+        admit(c);
         return;
     }
     list_foreach(other, &s->clients, node) {
@@ -210,7 +216,7 @@ void vnc_server_initialized(VncClient *c)
         }
     }
     c->exclusive = !shared;
-    vnc_cut_join(c);
+    admit(c);
 }
 
 void vnc_server_gone(VncClient *c)
