@@ -42,6 +42,74 @@ prot:   mov $16, %eax
 prot_back:
         mov $'P', %al
         out %al, $0xe9
+        /* What LAR and its like say of code (8), data (16), null, beyond. */
+        mov $16, %ecx
+        lar %ecx, %eax
+        jnz fail32
+        and $0xf0ff00, %eax /* the rest is undefined */
+        cmp $0x00c09300, %eax
+        jne fail32
+        lsl %ecx, %eax
+        jnz fail32
+        cmp $-1, %eax
+        jne fail32
+        verr %cx
+        jnz fail32
+        verw %cx
+        jnz fail32
+        mov $8, %ecx
+        lar %ecx, %eax
+        jnz fail32
+        and $0xf0ff00, %eax
+        cmp $0x00c09b00, %eax
+        jne fail32
+        verr %cx
+        jnz fail32
+        verw %cx
+        jz fail32
+        xor %ecx, %ecx
+        mov $0x55, %eax
+        lar %ecx, %eax
+        jz fail32
+        verr %cx
+        jz fail32
+        mov $32, %cl
+        lsl %ecx, %eax
+        jz fail32
+        cmp $0x55, %eax
+        jne fail32
+        /* Segment registers by far pointers and the stack; far transfers. */
+        movl $0x12345678, 0x6000
+        movw $16, 0x6004
+        les 0x6000, %ebx
+        lss 0x6010 - 0x10, %edx
+        cmp %edx, %ebx
+        jne fail32
+        mov $0x7000, %esp
+        lds 0x6000, %ebx
+        lfs 0x6000, %ecx
+        lgs 0x6000, %edx
+        cmp %ebx, %ecx
+        jne fail32
+        cmp %ebx, %edx
+        jne fail32
+        push %fs
+        pop %es
+        mov %es, %eax
+        cmp $16, %eax
+        jne fail32
+        push %cs
+        call 5f
+        lcall $8, $(0xf0000 + 6f)
+        movl $(0xf0000 + 6f), 0x6000
+        movw $8, 0x6004
+        lcall *0x6000
+        jmp 7f
+5:      lret
+6:      lret $0
+fail32: hlt
+        jmp fail32
+7:
         /* page tables at 2000h: 1 GiB by 2 MiB pages */
         mov $0x2000, %edi
         xor %eax, %eax
