@@ -81,7 +81,7 @@ static void command_free(MSDCommand *c)
 
 static void command_room(MSDCommand *c, size_t len)
 {
-    if (c->room < len || c->room > MAX(len, 1 * MiB)) {
+    if (!c->data || c->room < len || c->room > MAX(len, 1 * MiB)) {
         g_aligned_free(c->data);
         c->room = MAX(len, 64 * KiB);
         c->data = g_aligned_alloc(1, c->room, ALIGN);
