@@ -54,6 +54,7 @@ static void control_setup(USBDevice *d, USBPacket *p)
     d->setup_at = 0;
     d->setup_state = USB_SETUP_IDLE;
     if (d->setup_len > USB_MAX_CONTROL) {
+        d->setup_len = 0;
         p->status = USB_STALL;
         return;
     }

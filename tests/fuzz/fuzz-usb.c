@@ -785,7 +785,12 @@ int main(int argc, char **argv)
             qobject_unref(qmp(qts, "{'execute': 'query-status'}"));
         }
         if (sessions % 200 == 0) {
-            qobject_unref(qmp(qts, "{'execute': 'x-vmstate-roundtrip'}"));
+            QObject *r = qmp(qts, "{'execute': 'x-vmstate-roundtrip'}");
+
+            if (qdict_has(r, "error")) {
+                g_error("%s", qdict_get_str(qdict_get(r, "error"), "desc"));
+            }
+            qobject_unref(r);
         }
         if (sessions % 300 == 0) {
             qobject_unref(qmp(qts, "{'execute': 'system_reset'}"));

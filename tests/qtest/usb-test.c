@@ -146,6 +146,7 @@ static void test_setup_length(void)
 
     for (unsigned i = 0; i < ARRAY_SIZE(setups); i++) {
         QTestState *s = start_uhci("-device usb-kbd");
+        QObject *r;
 
         memwrite(s, 0x20000, setups[i], 8);
         put_td(s, 0x11000, 0x11024, 0x2d, 0, 8, 0x20000);
@@ -155,6 +156,10 @@ static void test_setup_length(void)
         }
         run_uhci(s, 0x10002);
         g_assert_cmphex(readl(s, 0x11004) & 0x00c00000, ==, 0x00400000);
+        /* And its state can be saved and loaded still. */
+        r = qmp(s, "{'execute':'x-vmstate-roundtrip'}");
+        g_assert_true(qdict_has(r, "return"));
+        qobject_unref(r);
         qtest_quit(s);
     }
 }
