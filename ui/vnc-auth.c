@@ -236,8 +236,27 @@ static char *read_head(VncClient *c)
 }
 
 /* A VNC client waits for our greeting, a browser speaks first, on a busy host
- * some time after it connected.  Only servers with web=on wait. */
-#define DOOR_MS 500
+ * some time after it connected.  Only servers with web=on wait, and longer
+ * while a page is being fetched: that takes some thirty connections, and one
+ * that is greeted in vain spoils it. */
+#define DOOR_MS       1000
+#define DOOR_FETCH_MS 5000
+#define FETCH_S       30
+
+static int door_ms(VncServer *s)
+{
+    LOCK_GUARD(&s->lock);
+    return s->fetched &&
+                   g_get_monotonic_time() / G_USEC_PER_SEC < s->fetched + FETCH_S
+               ? DOOR_FETCH_MS
+               : DOOR_MS;
+}
+
+static void note_fetch(VncServer *s)
+{
+    LOCK_GUARD(&s->lock);
+    s->fetched = MAX(1, g_get_monotonic_time() / G_USEC_PER_SEC);
+}
 
 static bool speaks_http(VncClient *c, bool *tls)
 {
@@ -248,7 +267,7 @@ static bool speaks_http(VncClient *c, bool *tls)
         *tls = c->server->creds != NULL;
         return true;
     }
-    n = c->server->web ? vnc_io_peek(c->io, first, 4, DOOR_MS) : 0;
+    n = c->server->web ? vnc_io_peek(c->io, first, 4, door_ms(c->server)) : 0;
     *tls = n > 0 && first[0] == 0x16; /* a TLS handshake record */
     return *tls || (n == 4 && !memcmp(first, "GET ", 4));
 }
@@ -266,6 +285,9 @@ static bool open_door(VncClient *c)
         return false;
     }
     head = read_head(c);
+    if (head) {
+        note_fetch(c->server);
+    }
     if (!head || (c->server->web && !vnc_web_request(c, head)) ||
         !vnc_io_websocket(c->io, head)) {
         return false;

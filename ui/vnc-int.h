@@ -326,6 +326,7 @@ struct VncServer {
 
     Mutex lock;
     bool password_on;
+    int64_t fetched;                  /* lock: lock; s, last HTTP request */
     int64_t refused_since;            /* lock: lock; s */
     unsigned refused;                 /* lock: lock; told since then */
     char *password;                   /* lock: lock; owned, NULL: none */
