@@ -48,6 +48,10 @@ __asm__(
     /* The next instruction is changed. */
     " mov %r15d, 5f+1(%rip)\n"
     "5: mov $0x11111111, %eax\n add %rax, %rdx\n"
+    /* Half of an instruction, in the page behind, is changed. */
+    " mov %r15w, 8f+3(%rip)\n call 8f\n add %rax, %rdx\n"
+    " shr $16, %eax\n cmp %ax, %r15w\n je 9f\n ud2\n9: call 8f\n"
+    " sub %rax, %rdx\n"
     " dec %r15\n jnz 1b\n hlt\n"
     " .balign 4096\n"
     "where: mov $2, %ecx\n"
@@ -55,6 +59,8 @@ __asm__(
     " .balign 4096\n"
     ".equ changed, 0x100000 + (7f - prog)\n"
     "7: mov $0, %eax\n ret\n"
+    " .balign 4096\n .skip 4093\n"
+    "8: mov $0, %eax\n ret\n"
     "prog_end:\n .popsection\n");
 extern const uint8_t prog[], prog_end[];
 
