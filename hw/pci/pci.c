@@ -418,6 +418,28 @@ static void pci_init_config(PCIDevice *d)
 
 /* --- expansion ROM --- */
 
+/*
+ * The ROM that comes with a type may be made for a whole family (Debian's of
+ * ne2k_pci names no device): the firmware runs only one that names this device
+ * (PCI Firmware Specification 3.0, 5.1).  Byte 6 of the image is free, and
+ * keeps its sum zero.
+ */
+static void rom_name_device(const PCIDevice *d, uint8_t *rom, size_t size)
+{
+    size_t at = size >= 0x1a ? pci_get_word(rom + 0x18) : size;
+    uint8_t sum = 0;
+
+    if (at + 8 > size || pci_get_word(rom) != 0xaa55 ||
+        memcmp(rom + at, "PCIR", 4) != 0) {
+        return;
+    }
+    for (unsigned i = 0; i < 4; i++) {
+        sum += rom[at + 4 + i] - d->config[PCI_VENDOR_ID + i];
+        rom[at + 4 + i] = d->config[PCI_VENDOR_ID + i];
+    }
+    rom[6] += sum;
+}
+
 static bool pci_load_rom(PCIDevice *d, Error **errp)
 {
     const char *name = d->romfile ? d->romfile : info_of(d)->romfile;
@@ -450,6 +472,9 @@ static bool pci_load_rom(PCIDevice *d, Error **errp)
     block = device_vmstate_id(&d->qdev); /* unlike those of its like */
     if (!memory_region_init_rom(&d->rom, &d->qdev.obj, block, bar, errp)) {
         return false;
+    }
+    if (!g_strcmp0(name, info_of(d)->romfile)) {
+        rom_name_device(d, (uint8_t *)data, size);
     }
     memcpy(memory_region_ram_ptr(&d->rom), data, size);
     d->has_rom = true;
