@@ -30,6 +30,7 @@ typedef struct CtrlMsg {
 
 #define MAX_PORTS  511
 #define RX_CHUNK   4096
+#define TX_BUDGET  256  /* requests of a port in one go */
 #define MSG_BACKLOG 4096 /* messages that wait for a guest's buffers */
 
 struct VirtSerial {
@@ -262,7 +263,12 @@ static void flush_tx(VirtSerialPort *p)
         return;
     }
     p->in_flush = true;
-    for (;;) {
+    /* A guest can write as fast as a back end takes it: others' turn then. */
+    for (unsigned left = TX_BUDGET;; left--) {
+        if (left == 0) {
+            virtio_queue_schedule(vq);
+            break;
+        }
         if (!p->tx) {
             p->tx = virtqueue_pop(vq, sizeof(*p->tx));
             p->tx_done = 0;
@@ -299,9 +305,13 @@ static void handle_out(VirtIODevice *vdev, VirtQueue *vq)
         return;
     }
     /* No port: what is written there is lost. */
-    while ((e = virtqueue_pop(vq, sizeof(*e)))) {
+    for (unsigned n = 0; (e = virtqueue_pop(vq, sizeof(*e))); n++) {
         virtqueue_push(e, 0);
         g_free(e);
+        if (n == TX_BUDGET) {
+            virtio_queue_schedule(vq);
+            break;
+        }
     }
     virtio_notify(vq);
 }
@@ -701,7 +711,14 @@ static void port_unrealize(DeviceState *dev)
     VirtSerial *s = p->serial;
 
     ctrl_send(s, p->nr, MSG_DEVICE_REMOVE, 1, NULL);
-    drop_tx(p);
+    chr_fe_cancel_watch(&p->chr);
+    if (p->tx) {
+        /* Linux waits for it, spinning, before it looks at the message. */
+        virtqueue_push(p->tx, 0);
+        g_clear_pointer(&p->tx, g_free);
+        virtio_notify(port_out(p));
+    }
+    virtio_queue_schedule(port_out(p)); /* and for what is behind it */
     chr_fe_deinit(&p->chr);
     s->ports[p->nr] = NULL;
     p->serial = NULL;
