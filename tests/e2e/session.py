@@ -49,7 +49,7 @@ class Session:
                                               self.said()))
         return json.loads(line)
 
-    def try_cmd(self, name, **args):
+    def try_cmd(self, name, /, **args):
         """The whole reply, with "return" or "error"."""
         req = {"execute": name,
                "arguments": {k.replace("_", "-") if k.startswith("x_")
@@ -61,7 +61,7 @@ class Session:
                 return m
             self.events.append(m)
 
-    def cmd(self, name, **args):
+    def cmd(self, name, /, **args):
         m = self.try_cmd(name, **args)
         if "error" in m:
             raise QmpError("%s: %s" % (name, m["error"]["desc"]))
