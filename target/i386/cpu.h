@@ -528,8 +528,8 @@ void x86_st_sys(CPUX86State *env, vaddr lin, uint64_t val, unsigned size);
 void *x86_rmw_host(CPUX86State *env, vaddr lin, unsigned size);
 /* Every other vCPU out of guest code between begin and end; end also when
  * unwinding (x86_raise does it). */
-void x86_exclusive_begin(CPUX86State *env);
-void x86_exclusive_end(CPUX86State *env);
+void x86_exclusive_begin(CPUX86State *env) NO_THREAD_SAFETY;
+void x86_exclusive_end(CPUX86State *env) NO_THREAD_SAFETY;
 
 /* Back from a device: enters guest code and serves what was queued. */
 void x86_guest_reenter(CPUX86State *env);
