@@ -2,12 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Stock Linux under KVM, where this machine has a lab for it (a nested machine
 with AMD's SVM): each kind of interrupt controller, vhost, stop and cont, a
-round trip of the state under load, a reboot.  With "all" as $2; else the first
-of them."""
+round trip of the state under load, a reboot; GRUB from an IDE disk under the
+seed documents' command lines.  All that with "all" as $2, else the first
+guest."""
 import os
 import shutil
+import re
+import shlex
 import subprocess
 import sys
+import tempfile
+
+import seeds
 
 EMU = os.path.abspath(sys.argv[1])
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(
@@ -81,7 +87,70 @@ await GUEST-INIT-OK 2
 say quit
 wait $pid || die "it ended with status $?"
 echo "OK $name"
+exec 3>&-
+
+# seed NAME TAP-FD ARGUMENTS: a literal line, that is started stopped
+seed() {
+    name=$1; fd=$2; shift 2
+    rm -f /tmp/q /tmp/out /tmp/err; mkfifo /tmp/q; : > /tmp/out
+    $TAPEXEC tap0 $fd $EMU -L /lab/pc-bios -L /usr/share/seabios \
+        -L /usr/share/qemu -qmp stdio -serial file:/tmp/out "$@" \
+        < /tmp/q > /tmp/err 2>&1 22<> /dev/vhost-net &
+    pid=$!
+    exec 3> /tmp/q
+    say qmp_capabilities
+    say cont
+    await GUEST-INIT-OK
+    await GUEST-DONE
+    say quit
+    wait $pid || die "it ended with status $?"
+    exec 3>&-
+    echo "OK $name"
+}
 '''
+
+
+def place(option, arg):
+    """A seed's argument as the lab has it."""
+    if option == '-drive' and 'media=cdrom' in arg:
+        return re.sub('file=[^,]*', 'file=/lab/empty.iso', arg)
+    if option == '-drive':
+        return re.sub('file=[^,]*', 'file=/lab/disk.qcow2', arg)
+    if option == '-chardev':
+        return re.sub('path=[^,]*/', 'path=/tmp/', arg)
+    if option == '-vnc':
+        return re.sub('^[^:]*:', '127.0.0.1:', arg)
+    return arg
+
+
+def seed_lines():
+    """The seeds that need no SPICE, as commands of the lab's shell."""
+    out = 'truncate -s 1M /lab/empty.iso\n'
+    for name in '000', '004':
+        words, fd = [], None
+        for option, arg in seeds.options(f'{seeds.SEEDS}/{name}.args'):
+            words += [option] if arg is None else [option, place(option, arg)]
+            if option == '-netdev':
+                fd = re.search(r'\bfd=(\d+)', arg).group(1)
+        out += f'seed {name} {fd} {shlex.join(words)}\n'
+    return out
+
+
+def make_disk(tmp, cache):
+    """A disk with GRUB, a kernel and the lab's guest."""
+    boot = f'{tmp}/iso/boot'
+    os.makedirs(boot + '/grub')
+    for name in 'guest-vmlinuz', 'guest-initrd.gz':
+        shutil.copy(f'{cache}/{name}', boot)
+    with open(boot + '/grub/grub.cfg', 'w', encoding='ascii') as f:
+        f.write('linux /boot/guest-vmlinuz console=ttyS0 quiet panic=1\n'
+                'initrd /boot/guest-initrd.gz\nboot\n')
+    subprocess.run(['grub-mkrescue', '-o', f'{tmp}/disk.raw', f'{tmp}/iso'],
+                   check=True, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+    subprocess.run([os.path.dirname(EMU) + '/qemu-img', 'convert', '-O',
+                    'qcow2', f'{tmp}/disk.raw', f'{tmp}/disk.qcow2'],
+                   check=True)
 
 
 def main():
