@@ -184,7 +184,9 @@ class Sequence:
             t = self.sets[0]
             if self.snap is not None:
                 return
-        if new > self.size and self.size % self.cluster:
+        # Nor does it grow version 2 over a backing file, or a part cluster.
+        if new > self.size and (self.size % self.cluster or
+                                (self.v2 and self.backing)):
             t = self.sets[0]
         self.do(t, t.img, 'resize', '-q', '--shrink', '-f', 'qcow2', self.path,
                 str(new))
