@@ -89,7 +89,11 @@ mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
 echo
 echo "Linux $(uname -r) on $(nproc) CPU(s). 'poweroff -f' ends it."
-setsid sh -c 'exec sh < /dev/tty1 > /dev/tty1 2>&1' &
+# A shell of its own for the screen, unless the console is the screen: two on
+# one keyboard would share its keys.
+case $(cat /sys/class/tty/console/active) in
+*ttyS*) setsid sh -c 'exec sh < /dev/tty1 > /dev/tty1 2>&1' & ;;
+esac
 exec setsid cttyhack sh
 INIT
         chmod +x "$guest/root/init"
