@@ -181,7 +181,6 @@ void pc_init_cmos(PCMachineState *pc)
     unsigned ext = low > MiB ? MIN((low - MiB) / KiB, 65535) : 0;
     unsigned above16 = low > 16 * MiB ? (low - 16 * MiB) / (64 * KiB) : 0;
     unsigned base = MIN(low / KiB, 640);
-    const CPUHotplug *cpus = piix4_cpuhp();
     unsigned n = 0;
 
     rtc_set_memory(rtc, 0x15, base);
@@ -195,8 +194,8 @@ void pc_init_cmos(PCMachineState *pc)
     for (unsigned i = 0; i < 3; i++) {
         rtc_set_memory(rtc, 0x5b + i, pc->high_size >> (16 + 8 * i));
     }
-    for (unsigned i = 0; i < cpus->possible; i++) {
-        n += cpus->cpu[i] != NULL;
+    for (unsigned i = 0; i < pc->m.smp.max_cpus; i++) {
+        n += pc->cpus[i] != NULL;
     }
     rtc_set_memory(rtc, 0x5f, MAX(n, pc->m.smp.cpus) - 1);
 }
@@ -453,7 +452,7 @@ bool pc_fw_ready(PCMachineState *pc, Error **errp)
     *a = (AcpiInfo){
         .smp = &pc->m.smp, .numa = &pc->m.numa, .fw_cfg = pc->fw_cfg,
         .pci = pc->pci, .isa = pc->isa, .rtc = pc->rtc,
-        .cpus = piix4_cpuhp()->cpu, .apic_ids = pc->apic_ids,
+        .cpus = pc->cpus, .apic_ids = pc->apic_ids,
         .oem_id = pc->oem_id, .oem_table_id = pc->oem_table_id,
         .low_size = pc->low_size, .high_size = pc->high_size,
         .hotplug_base = pc->devmem_base, .hotplug_size = pc->devmem_size,

@@ -45,6 +45,7 @@ void pc_init_topology(PCMachineState *pc)
     x86_platform.cores = t->cores;
     x86_platform.dies = t->dies;
     pc->apic_ids = g_new(uint32_t, t->max_cpus);
+    pc->cpus = g_new0(DeviceState *, t->max_cpus);
     for (unsigned i = 0; i < t->max_cpus; i++) {
         place_of(t, i, p);
         pc->apic_ids[i] = ((p[0] << db | p[1]) << cb | p[2]) << tb | p[3];
@@ -127,7 +128,7 @@ static bool cpu_pre_plug(PCMachineState *pc, DeviceState *cpu, Error **errp)
     if (n < 0) {
         return false;
     }
-    if (piix4_cpuhp()->cpu[n]) {
+    if (pc->cpus[n]) {
         error_setg(errp, "CPU[%d] with APIC ID %u exists", n,
                    pc->apic_ids[n]);
         return false;
@@ -157,7 +158,7 @@ static bool cpu_pre_plug(PCMachineState *pc, DeviceState *cpu, Error **errp)
 static int slot_of(PCMachineState *pc, const DeviceState *cpu)
 {
     for (unsigned i = 0; i < pc->m.smp.max_cpus; i++) {
-        if (piix4_cpuhp()->cpu[i] == cpu) {
+        if (pc->cpus[i] == cpu) {
             return i;
         }
     }
@@ -179,7 +180,10 @@ static void cpu_plug(PCMachineState *pc, DeviceState *cpu)
     apic_create((CPUState *)cpu, id, &error_fatal);
     for (unsigned i = 0; i < pc->m.smp.max_cpus; i++) {
         if (pc->apic_ids[i] == id) {
-            cpuhp_plug(piix4_cpuhp(), i, cpu, cpu->hotplugged);
+            pc->cpus[i] = cpu;
+            if (piix4_cpuhp()) {
+                cpuhp_plug(piix4_cpuhp(), i, cpu, cpu->hotplugged);
+            }
         }
     }
     if (cpu->hotplugged) {
@@ -413,6 +417,7 @@ static void unplug(void *opaque, DeviceState *dev)
     if (is_cpu(dev)) {
         Object *apic = object_child(&dev->obj, "lapic");
 
+        pc->cpus[slot_of(pc, dev)] = NULL;
         device_unrealize((DeviceState *)apic);
     } else if (is_dimm(dev)) {
         dimm_unplug(pc, (PCDIMM *)dev);

@@ -19,7 +19,7 @@
 typedef struct PCMachineState {
     MachineState m;
     /* Properties. */
-    OnOffAuto acpi, smm, vmport;
+    OnOffAuto acpi, smm, pit_wanted, vmport;
     bool hpet, i8042, fd_bootchk;
     uint64_t max_ram_below_4g, max_fw_size;
     char *oem_id, *oem_table_id, *smbios_ep;
@@ -39,6 +39,7 @@ typedef struct PCMachineState {
     FWCfgState *fw_cfg;
     uint64_t low_size, high_size;
     uint32_t *apic_ids;     /* of each possible CPU */
+    DeviceState **cpus;     /* the one that is there, or NULL */
     uint8_t sleep_states[6];
     /* Memory devices; size 0: none may come. */
     MemoryRegion devmem;

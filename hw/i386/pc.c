@@ -152,6 +152,16 @@ static bool make_ports(PCMachineState *pc, const char *type, Chardev **chr,
     return true;
 }
 
+/* The interval timer, and the speaker that hangs on it. */
+static bool pc_init_pit(PCMachineState *pc, IRQ *irq, Error **errp)
+{
+    pc->pit = kernel_irqchip && kernel_irqchip->all
+                  ? kvm_pit_create(pc->isa, errp)
+                  : pit_create(pc->isa, irq, errp);
+    return pc->pit &&
+           device_realize(device_new("isa-pcspk"), &pc->isa->bus, errp);
+}
+
 static bool pc_init_isa(PCMachineState *pc, Error **errp)
 {
     MachineState *m = &pc->m;
@@ -172,15 +182,9 @@ static bool pc_init_isa(PCMachineState *pc, Error **errp)
     if (!i8237_pair_create(pc->isa, errp)) {
         return false;
     }
-    pc->pit = kernel_irqchip && kernel_irqchip->all
-                  ? kvm_pit_create(pc->isa, errp)
-                  : pit_create(pc->isa, pit_irq, errp);
-    pc->rtc = pc->pit ? rtc_create(pc->isa, &m->rtc, errp) : NULL;
-    if (!pc->rtc) {
-        return false;
-    }
-    dev = device_new("isa-pcspk");
-    if (!device_realize(dev, &pc->isa->bus, errp)) {
+    pc->rtc = rtc_create(pc->isa, &m->rtc, errp);
+    if (!pc->rtc || (pc->pit_wanted != ON_OFF_AUTO_OFF &&
+                     !pc_init_pit(pc, pit_irq, errp))) {
         return false;
     }
     dev = device_new("port92");
@@ -242,6 +246,9 @@ static bool pc_init_pm(PCMachineState *pc, Error **errp)
     };
     uint8_t *states = pc->sleep_states;
 
+    if (!pc_has_acpi(pc)) {
+        return true;
+    }
     states[0] = states[5] = 0x80; /* S0 and S5 always */
     return piix4_pm_create(pc->pci, &cfg, &states[3], &states[4], errp);
 }
@@ -292,6 +299,7 @@ static bool pc_ready(MachineState *m, Error **errp)
 
 static const Property pc_props[] = {
     PROP_ON_OFF_AUTO("acpi", PCMachineState, acpi, ON_OFF_AUTO_AUTO),
+    PROP_ON_OFF_AUTO("pit", PCMachineState, pit_wanted, ON_OFF_AUTO_AUTO),
     PROP_ON_OFF_AUTO("smm", PCMachineState, smm, ON_OFF_AUTO_AUTO),
     PROP_ON_OFF_AUTO("vmport", PCMachineState, vmport, ON_OFF_AUTO_AUTO),
     PROP_BOOL("hpet", PCMachineState, hpet, true),
