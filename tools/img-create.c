@@ -421,6 +421,25 @@ static BlockBackend *open_base(const char *path, const char *fmt,
     return blk;
 }
 
+/* Zeroes that do not come from a backing file: a driver may leave out those
+ * that the old one has there already. */
+static int rebase_zeroes(BlockNode *n, uint64_t at, uint64_t len)
+{
+    g_autofree uint8_t *zeroes = g_malloc0(len);
+    int ret = node_pwrite_zeroes(n, at, len, 0);
+    uint64_t pnum;
+
+    for (uint64_t end = at + len; at < end && ret >= 0; at += pnum) {
+        uint64_t map;
+
+        ret = node_block_status(n, false, at, end - at, &pnum, &map, NULL);
+        if (ret >= 0 && !(ret & BLK_ST_ALLOCATED)) {
+            ret = node_pwrite(n, at, zeroes, pnum);
+        }
+    }
+    return ret;
+}
+
 /* Where old and new backing files differ, the old one's data comes up. */
 static int rebase_copy(BlockNode *n, BlockNode *old, BlockNode *new,
                        ImgProgress *progress)
@@ -467,7 +486,7 @@ static int rebase_copy(BlockNode *n, BlockNode *old, BlockNode *new,
             }
             if (differ) {
                 ret = buffer_is_zero(a + i, run)
-                          ? node_pwrite_zeroes(n, at + i, run, 0)
+                          ? rebase_zeroes(n, at + i, run)
                           : node_pwrite(n, at + i, a + i, run);
                 if (ret < 0) {
                     error_report("Error while writing to COW image: %s",
