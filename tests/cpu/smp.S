@@ -247,11 +247,12 @@ pass:   litmus sb_a, sb_b
 3:      lock btsl $0, COUNT+16  /* a spin lock */
         pause
         jc 3b
-        incl COUNT
+        incl COUNT+32          /* nobody else's now */
         movl $0, COUNT+16
         dec %ecx
         jnz 1b
-        counted COUNT, (10*ATOMS), 'A'
+        counted COUNT, (8*ATOMS), 'A'
+        counted COUNT+32, (2*ATOMS), 'L'
 
         /* Across pages. */
         mov $ATOMS / 16, %ecx

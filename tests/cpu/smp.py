@@ -20,7 +20,7 @@ while True:
              '-device', 'isa-debug-exit,iobase=0xf4'],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=280)
         print(accel, p.stdout.decode(), flush=True)
-        assert p.stdout == b'TAPZ' and p.returncode == 1, p.returncode
+        assert p.stdout == b'TALPZ' and p.returncode == 1, p.returncode
     runs += 1
     if time.time() >= end:
         break
