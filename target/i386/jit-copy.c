@@ -13,30 +13,36 @@ static void add_seg(struct tr *t, unsigned seg)
     e_op(&t->h, t->m64, 0x03, H_T1, rm_abs(&t->env->seg_base[seg]));
 }
 
+void tr_mem_regs(struct tr *t, const struct insn *in, int *base, int *index)
+{
+    *base = *index = -1;
+    if (in->base < 16) {
+        *base = home[in->base];
+        if (*base < 0) {
+            e_ld(&t->h, H_T1, rm_env(t, in->base));
+            *base = H_T1;
+        }
+    }
+    if (in->index < 16) {
+        *index = home[in->index];
+        if (*index < 0) {
+            e_ld(&t->h, H_T2, rm_env(t, in->index));
+            *index = H_T2;
+        }
+    }
+}
+
 /* The linear address into T1. */
 void tr_ea(struct tr *t, const struct insn *in)
 {
     struct emit *e = &t->h;
     bool w = in->addrsize == 8;
-    int base = -1, index = -1;
+    int base, index;
 
     if (in->base == INSN_RIP) {
         e_imm(e, H_T1, next_va(t, t->i) + (int64_t)in->disp);
     } else {
-        if (in->base < 16) {
-            base = home[in->base];
-            if (base < 0) {
-                e_ld(e, H_T1, rm_env(t, in->base));
-                base = H_T1;
-            }
-        }
-        if (in->index < 16) {
-            index = home[in->index];
-            if (index < 0) {
-                e_ld(e, H_T2, rm_env(t, in->index));
-                index = H_T2;
-            }
-        }
+        tr_mem_regs(t, in, &base, &index);
         if (base >= 0 && index < 0 && !in->disp && w) {
             if (base != H_T1) {
                 e_mov_rr(e, H_T1, base);

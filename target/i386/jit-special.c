@@ -10,27 +10,14 @@ static void emit_lea(struct tr *t, const struct insn *in)
     struct emit *e = &t->h;
     unsigned num = OPND_NUM(in->opnd[0]);
     int d = home[num] >= 0 && in->opsize > 2 ? home[num] : H_T1;
-    int base = -1, index = -1;
+    int base, index;
     bool w = in->opsize == 8 && in->addrsize == 8;
 
     if (in->base == INSN_RIP) {
         uint64_t v = next_va(t, t->i) + (int64_t)in->disp;
         e_imm(e, d, w ? v : (uint32_t)v);
     } else {
-        if (in->base < 16) {
-            base = home[in->base];
-            if (base < 0) {
-                e_ld(e, H_T1, rm_env(t, in->base));
-                base = H_T1;
-            }
-        }
-        if (in->index < 16) {
-            index = home[in->index];
-            if (index < 0) {
-                e_ld(e, H_T2, rm_env(t, in->index));
-                index = H_T2;
-            }
-        }
+        tr_mem_regs(t, in, &base, &index);
         e_lea(e, w, d, rm_mem(base, index, in->scale, in->disp));
     }
     if (in->opsize == 2) {

@@ -158,6 +158,9 @@ void tr_poll(struct tr *t, struct emit *e, uint64_t va, uint8_t wanted);
 void tr_go(struct tr *t, struct emit *e, uint64_t va);
 
 /* jit-copy.c */
+/* Host registers that hold base and index, -1: the operand has none; those
+ * without a home are loaded into T1 and T2. */
+void tr_mem_regs(struct tr *t, const struct insn *in, int *base, int *index);
 /* The linear address of the memory operand into T1. */
 void tr_ea(struct tr *t, const struct insn *in);
 /*

@@ -6,39 +6,7 @@
  * it between two (SDM vol. 2, REP).
  */
 #include "osdep.h"
-#include "cpu.h"
-#include "decode.h"
-
-static uint64_t ld(CPUX86State *env, vaddr lin, unsigned size)
-{
-    switch (size) {
-    case 1:
-        return x86_ld8(env, lin);
-    case 2:
-        return x86_ld16(env, lin);
-    case 4:
-        return x86_ld32(env, lin);
-    default:
-        return x86_ld64(env, lin);
-    }
-}
-
-static void st(CPUX86State *env, vaddr lin, uint64_t v, unsigned size)
-{
-    switch (size) {
-    case 1:
-        x86_st8(env, lin, v);
-        break;
-    case 2:
-        x86_st16(env, lin, v);
-        break;
-    case 4:
-        x86_st32(env, lin, v);
-        break;
-    default:
-        x86_st64(env, lin, v);
-    }
-}
+#include "ops-int.h"
 
 static uint64_t addr_mask(unsigned asz)
 {
@@ -67,13 +35,6 @@ static void set_acc(CPUX86State *env, uint64_t v, unsigned size)
     default:
         env->regs[R_AX] = v;
     }
-}
-
-static int64_t sext(uint64_t v, unsigned size)
-{
-    unsigned sh = 64 - 8 * size;
-
-    return (int64_t)(v << sh) >> sh;
 }
 
 static void compare(CPUX86State *env, uint64_t a, uint64_t b, unsigned size)
@@ -221,30 +182,30 @@ static void one(CPUX86State *env, const struct insn *in, unsigned size,
 
     switch (in->op) {
     case OP_MOVS:
-        a = ld(env, x86_seg_lin(env, in->seg, si, size, false), size);
-        st(env, x86_seg_lin(env, R_ES, di, size, true), a, size);
+        a = ldn(env, x86_seg_lin(env, in->seg, si, size, false), size);
+        stn(env, x86_seg_lin(env, R_ES, di, size, true), a, size);
         reg_add(env, R_SI, step, asz);
         reg_add(env, R_DI, step, asz);
         break;
     case OP_CMPS:
-        a = ld(env, x86_seg_lin(env, in->seg, si, size, false), size);
-        b = ld(env, x86_seg_lin(env, R_ES, di, size, false), size);
+        a = ldn(env, x86_seg_lin(env, in->seg, si, size, false), size);
+        b = ldn(env, x86_seg_lin(env, R_ES, di, size, false), size);
         pair[0] = a;
         pair[1] = b;
         reg_add(env, R_SI, step, asz);
         reg_add(env, R_DI, step, asz);
         break;
     case OP_STOS:
-        st(env, x86_seg_lin(env, R_ES, di, size, true), env->regs[R_AX], size);
+        stn(env, x86_seg_lin(env, R_ES, di, size, true), env->regs[R_AX], size);
         reg_add(env, R_DI, step, asz);
         break;
     case OP_LODS:
-        a = ld(env, x86_seg_lin(env, in->seg, si, size, false), size);
+        a = ldn(env, x86_seg_lin(env, in->seg, si, size, false), size);
         set_acc(env, a, size);
         reg_add(env, R_SI, step, asz);
         break;
     case OP_SCAS:
-        b = ld(env, x86_seg_lin(env, R_ES, di, size, false), size);
+        b = ldn(env, x86_seg_lin(env, R_ES, di, size, false), size);
         pair[0] = env->regs[R_AX];
         pair[1] = b;
         reg_add(env, R_DI, step, asz);
@@ -252,12 +213,12 @@ static void one(CPUX86State *env, const struct insn *in, unsigned size,
     case OP_INS: {
         vaddr lin = x86_seg_lin(env, R_ES, di, size, true);
         x86_probe(env, lin, size, true);
-        st(env, lin, x86_io_in(env, env->regs[R_DX] & 0xffff, size), size);
+        stn(env, lin, x86_io_in(env, env->regs[R_DX] & 0xffff, size), size);
         reg_add(env, R_DI, step, asz);
         break;
     }
     case OP_OUTS:
-        a = ld(env, x86_seg_lin(env, in->seg, si, size, false), size);
+        a = ldn(env, x86_seg_lin(env, in->seg, si, size, false), size);
         x86_io_out(env, env->regs[R_DX] & 0xffff, a, size);
         reg_add(env, R_SI, step, asz);
         break;
